@@ -15,7 +15,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// suspended has a run that saves a note and then asks whether all may be deleted, and returns the question.
+// suspended executes a run that saves a note and asks whether all notes may be deleted. It returns the interrupt.
 func (r *fixture) suspended(t *testing.T) agui.Interrupt {
 	t.Helper()
 	r.ask(t, "r1",
@@ -76,7 +76,7 @@ func TestInterrupt_ApprovalBeforeCall(t *testing.T) {
 				t.Errorf("said %q; the run is %s", said(log), r.status(t, "r2"))
 			}
 			if want := "user assistant:+3 tool:Saved as note 1. tool:2 tool:" + c.says; asked != want {
-				t.Errorf("the model was told\n%s\nwant\n%s", asked, want)
+				t.Errorf("the model received\n%s\nwant\n%s", asked, want)
 			}
 			for _, e := range log {
 				if e.Type == agui.RunStarted && e.RunID == "r2" &&
@@ -88,8 +88,8 @@ func TestInterrupt_ApprovalBeforeCall(t *testing.T) {
 	}
 }
 
-// TestInterrupt_EditedArguments: the tool is called with the arguments that the person changed it to. The log keeps the model's,
-// the result says what was changed, and the record of the call that a person did it.
+// The tool is called with the arguments that the person edited. The log keeps the model's arguments, the result names
+// the edit, and the audit record marks the call as edited.
 func TestInterrupt_EditedArguments(t *testing.T) {
 	r := newFixture(t, fast())
 	r.ask(t, "r1",
@@ -120,7 +120,7 @@ func TestInterrupt_EditedArguments(t *testing.T) {
 	}
 }
 
-// What a person agreed to may have been done by a worker that died: it is not done again.
+// A worker that died may have made an approved call. The call is not made again.
 func TestResponse_AppliedOnce(t *testing.T) {
 	r := newFixture(t, fast())
 	q := r.suspended(t)
@@ -147,7 +147,7 @@ func TestResponse_AppliedOnce(t *testing.T) {
 	}
 }
 
-// A run that dies while one of its tools works, beside a call that a person is to be asked about, still asks.
+// A worker dies while one call runs and another call needs approval. The next worker still raises the interrupt.
 func TestInterrupt_WorkerDies(t *testing.T) {
 	r := newFixture(t, fast())
 	r.suspended(t)
@@ -175,7 +175,7 @@ func TestInterrupt_WorkerDies(t *testing.T) {
 	}
 }
 
-// Nobody answers: the next message goes on without the call.
+// The interrupt expires without a response. The next message continues the thread without the call.
 func TestInterrupt_Expired(t *testing.T) {
 	var asked string
 	r := newFixture(t, peek{fast(), func(m []agui.Message) { asked = sketch(m) }})
@@ -185,12 +185,12 @@ func TestInterrupt_Expired(t *testing.T) {
 	r.turn(t, "r2")
 	if want := "user assistant:+2 tool:Saved as note 1. tool:2 user"; asked != want ||
 		r.status(t, "r2") != chat.RunFinished {
-		t.Errorf("the model was told\n%s\nwant\n%s\nthe run is %s", asked, want, r.status(t, "r2"))
+		t.Errorf("the model received\n%s\nwant\n%s\nthe run is %s", asked, want, r.status(t, "r2"))
 	}
 }
 
-// A call that a person was asked about has its result in the run that brings the answer, and a line in the log of what
-// came of it, also if that run ends before its work begins.
+// The run that a response starts has the result of the interrupted call, and the log has its audit record, even if that
+// run ends before its work begins.
 func TestResponse_CallHasResultInEveryCase(t *testing.T) {
 	t.Attr("row", "D3: an interrupted call gets a complete set of events, however its resumed run ends")
 	paired, records := 0, 0
@@ -204,11 +204,11 @@ func TestResponse_CallHasResultInEveryCase(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, chat.RunCancelled},
-		"its time is over": {func(r *fixture) {
+		"it has reached its time limit": {func(r *fixture) {
 			r.dies(t, "r2", nil)
 			r.clock.Advance(r.limits.RunTime)
 		}, chat.RunFailed},
-		"its agent is gone": {func(r *fixture) {
+		"its agent does not exist": {func(r *fixture) {
 			other, err := agent.NewRegistry(agent.Agent{Name: "other", Model: fast()})
 			if err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 const twoTools = "/say one\n/call notes_save {\"text\":\"kept\"}\n/say two\n/call calculator " +
 	"{\"expression\":\"6*7\"}\n/say three"
 
-// ask has a run admitted that may use all tools.
+// ask admits a run that has the grants of all tools.
 func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...store.Response) {
 	t.Helper()
 	a := store.Admission{Run: run, Thread: "t", Grants: []string{"calculator", "notes"}, Responses: answers}
@@ -30,7 +30,7 @@ func (r *fixture) ask(t *testing.T, run chat.RunID, text string, answers ...stor
 	}
 }
 
-// dies plays a worker that claims a run, writes these events and is not seen again; its lease passes.
+// dies simulates a worker that claims a run, writes these events and stops. Then its lease expires.
 func (r *fixture) dies(t *testing.T, run chat.RunID, events []agui.Event) *store.Lease {
 	t.Helper()
 	h, err := r.store.Claim(t.Context(), run)
@@ -55,7 +55,7 @@ func (r *fixture) notes(t *testing.T) int {
 	return len(all)
 }
 
-// results are the results of a run's calls, by the calls' names.
+// results returns the results of a run's calls, by the tools' names.
 func results(events []agui.Event) map[string][]string {
 	names, all := map[string]string{}, map[string][]string{}
 	for _, e := range events {
@@ -69,7 +69,7 @@ func results(events []agui.Event) map[string][]string {
 	return all
 }
 
-// whole is a run that nobody disturbs.
+// whole returns the events of an undisturbed run.
 func whole(t *testing.T) []agui.Event {
 	t.Helper()
 	r := newFixture(t, fast())
@@ -78,9 +78,9 @@ func whole(t *testing.T) []agui.Event {
 	return r.events(t)
 }
 
-// A worker may have died behind each event of a run. Whatever it left, the run goes on and ends once, in order and with
-// a result for each call (the checker of order sees to that), says each thing, and does not save the note once more
-// where the first worker may have.
+// A worker dies after each event of a run in turn. Every time the run continues and ends once, in order and with a
+// result for each call, as the check of order verifies. It gives each text, and does not save the note again where the
+// first worker may have saved it.
 func TestAttempt_ContinuesFromEachEvent(t *testing.T) {
 	events := whole(t)
 	for n := range len(events) {
@@ -131,7 +131,8 @@ func typesOf(events []agui.Event) []string {
 	return all
 }
 
-// The model is told what was finished, and nothing of what was cut off, in this run and in the next.
+// The model receives the finished messages of the dead attempt and nothing that was cut off, in this run and in the
+// next one.
 func TestAttempt_HistoryOfDeadAttempt(t *testing.T) {
 	events := whole(t)
 	at := func(want agui.EventType, nth int) int { // behind the nth event of that type
@@ -167,18 +168,19 @@ func TestAttempt_HistoryOfDeadAttempt(t *testing.T) {
 		r.dies(t, "r1", events[:n])
 		r.turn(t, "r1")
 		if first != want {
-			t.Errorf("died behind %d events: the model was told\n%s\nwant\n%s", n, first, want)
+			t.Errorf("died behind %d events: the model received\n%s\nwant\n%s", n, first, want)
 		}
 		first = ""
 		r.ask(t, "r2", "/say next")
 		r.turn(t, "r2")
 		if !strings.HasSuffix(first, "assistant:three user") || strings.Contains(first, "cut off") {
-			t.Errorf("died behind %d events: the next run's model was told\n%s", n, first)
+			t.Errorf("died behind %d events: the next run's model received\n%s", n, first)
 		}
 	}
 }
 
-// A worker that woke up writes once more between the next one's claim and its first record. That is taken in.
+// A suspended worker resumes and writes a record between the next worker's claim and its first record. The next worker
+// includes that record.
 func TestAttempt_PreviousWorkerResumes(t *testing.T) {
 	events := whole(t)
 	r := newFixture(t, fast())
@@ -212,7 +214,7 @@ func same(a, b agui.Event) bool {
 	return err1 == nil && err2 == nil && string(first) == string(second)
 }
 
-// A run's time goes on over its attempts, and so do its figures.
+// The time limit and the usage of a run apply to all its attempts together.
 func TestAttempt_RemainingLimits(t *testing.T) {
 	events := whole(t)
 	r := newFixture(t, fast())

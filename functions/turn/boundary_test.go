@@ -16,14 +16,14 @@ import (
 	"carrel/shared/tool"
 )
 
-// modelFunc is a model that is one function.
+// modelFunc implements a model by one function.
 type modelFunc func(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error]
 
 func (f modelFunc) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
 	return f(ctx, r)
 }
 
-// streams is a model that says half a word and then does something.
+// streams returns a model that streams half a word and then calls the function.
 func streams(then func(ctx context.Context, yield func(engine.Delta, error) bool)) engine.Model {
 	return modelFunc(func(ctx context.Context, _ engine.Request) iter.Seq2[engine.Delta, error] {
 		return func(yield func(engine.Delta, error) bool) {
@@ -36,7 +36,7 @@ func streams(then func(ctx context.Context, yield func(engine.Delta, error) bool
 
 type none struct{}
 
-// mishap is something that goes wrong in a run.
+// mishap is a fault in a run.
 type mishap struct {
 	model engine.Model
 	text  string
@@ -94,15 +94,15 @@ func mishaps() map[string]mishap {
 		"a tool that is not there": {text: calls("nobody", "{}")},
 		"arguments that are poison": {text: calls("odd", `{"\u0000":[[[[`),
 			tool: func(context.Context, none) (string, error) { return "no", nil }},
-		"text that is poison":   {text: "/say half \xff\xfe\x00 \u202e ]]> {\"a\": 'b' \\u0000 whole"},
-		"a lot of text":         {text: "/say half whole " + strings.Repeat("ä", 50_000)},
-		"no text":               {text: " "},
-		"an agent that is gone": {agent: "gone", text: "/say half", code: engine.CodeInternal},
+		"text that is poison":          {text: "/say half \xff\xfe\x00 \u202e ]]> {\"a\": 'b' \\u0000 whole"},
+		"a lot of text":                {text: "/say half whole " + strings.Repeat("ä", 50_000)},
+		"no text":                      {text: " "},
+		"an agent that does not exist": {agent: "gone", text: "/say half", code: engine.CodeInternal},
 	}
 }
 
-// Whatever goes wrong in a run stays in it: it ends with exactly one terminal event, its seat is free, and the next run
-// of its thread goes as if nothing had been.
+// Every fault stays in its run: the run ends with exactly one terminal event, its slot is free, and the next run of the
+// thread works as usual.
 func TestTurn_EndsOnceInEveryCase(t *testing.T) {
 	t.Attr("row", "B4: whatever fails, a run ends once and its thread continues")
 	for name, c := range mishaps() {
@@ -143,7 +143,7 @@ func (c mishap) happens(t *testing.T) {
 		t.Errorf("%d ends, the last %+v; the run is %s\n%s", ends, last, run, r.log)
 	}
 	if strings.Contains(r.log.String(), "residue") || strings.Contains(last.Message, "secret") {
-		t.Errorf("it left something behind, or told too much: %+v\n%s", last, r.log)
+		t.Errorf("it left something behind, or revealed too much: %+v\n%s", last, r.log)
 	}
 	if seen, _ := r.seen(t, "window"); len(seen) != len(log) {
 		t.Errorf("the window saw %d events of %d", len(seen), len(log))
@@ -175,8 +175,8 @@ func (r *fixture) give(t *testing.T, model engine.Model, handle func(context.Con
 	}
 }
 
-// A process that stood still for most of its lease starts nothing before the lease is renewed, and nothing at all when
-// the run is somebody else's by then.
+// A process that was suspended for most of its lease starts no work before it has renewed the lease, and none at all if
+// another worker has the run by then.
 func TestTurn_LeaseAboutToExpire(t *testing.T) {
 	for name, taken := range map[string]bool{"still its own": false, "taken over": true} {
 		t.Run(name, func(t *testing.T) {

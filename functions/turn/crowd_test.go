@@ -21,7 +21,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// seat is one user's run in a process that all share.
+// seat is one user's run in a process that all users share.
 type seat struct {
 	*fixture
 	window chat.ConnectionID
@@ -29,9 +29,9 @@ type seat struct {
 	err    error
 }
 
-// One process carries many users' runs at once, as it never does where each has a process of their own. Models and
-// tools of some panic, hang, give nothing, fail or are fed poison; the others have said half of their answers by then,
-// say the rest after it, and nobody has noticed anything.
+// One process executes many users' runs concurrently, which production does only without tenant isolation. The models
+// and tools of some runs panic, hang, return nothing, fail or receive hostile data. The other runs have streamed half
+// of their answers by then. They stream the rest and are not affected.
 func TestTurn_ErrorsOfOneUser(t *testing.T) {
 	t.Attr("row", "B4: runs fail in every way in one process beside other users")
 	r := newFixture(t, fast())
@@ -90,7 +90,7 @@ func TestTurn_ErrorsOfOneUser(t *testing.T) {
 			counts.Peak, len(names), len(names), failed, calm))
 }
 
-// crowdOf are the agents and tools of the calm and of each mishap.
+// crowdOf returns the agents and tools of the undisturbed runs and of each fault.
 func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Model) (*agent.Registry, *tool.Registry) {
 	t.Helper()
 	agents := []agent.Agent{{Name: "calm", Model: calm}}
@@ -119,7 +119,7 @@ func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Mod
 	return all, tools
 }
 
-// beside is another user in the same process, with a window of their own. What hangs is given up after a second.
+// beside adds another user with a window to the same process. A call that hangs is given up after a second.
 func (r *fixture) beside(t *testing.T, n int, window chat.ConnectionID) *fixture {
 	t.Helper()
 	h := *r.handler
@@ -133,7 +133,7 @@ func (r *fixture) beside(t *testing.T, n int, window chat.ConnectionID) *fixture
 	return one
 }
 
-// sit admits the run; the mishap's tool has the name that this one has here.
+// sit admits the run. The name of the faulty tool is replaced by its name in this process.
 func (s *seat) sit(t *testing.T, agent, odd string) {
 	t.Helper()
 	if s.code == engine.CodeTimeLimit {
@@ -163,7 +163,7 @@ func (r *fixture) await(t *testing.T, runs int) {
 	}
 }
 
-// judge wants the run to have ended once, as it is to, and its window to have seen all of it and nothing else.
+// judge checks that the run has ended once and as expected, and that its window has seen all of it and nothing else.
 func (s *seat) judge(t *testing.T) chat.RunStatus {
 	t.Helper()
 	log := s.fixture.events(t)

@@ -16,8 +16,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// A run whose thread is deleted while it works ends by the cancel and gives its seat back; nobody is told of its end in
-// a thread that is gone, and what waited for the seat goes on.
+// A run whose thread is deleted during its work is cancelled and frees its slot. No notification of its end is sent to
+// the deleted thread, and the queued run starts.
 func TestErase_WorkingRun(t *testing.T) {
 	r := newFixture(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
@@ -36,7 +36,7 @@ func TestErase_WorkingRun(t *testing.T) {
 	events, _ := r.seen(t, "window")
 	for _, e := range events {
 		if e.Terminal() {
-			t.Errorf("the window was told of the end: %+v", e)
+			t.Errorf("the window was notified of the end: %+v", e)
 		}
 	}
 	if strings.Contains(r.log.String(), "residue") {
@@ -54,7 +54,7 @@ func TestErase_RunClaimedAfterDeletion(t *testing.T) {
 	r.turn(t, "r1")
 	r.freed(t, "r1")
 	if events, threads := r.seen(t, "window"); len(events)+len(threads) > 0 {
-		t.Errorf("the window was told %s and %q", types(events), threads)
+		t.Errorf("the window received %s and %q", types(events), threads)
 	}
 }
 
@@ -68,7 +68,7 @@ func (r *fixture) freed(t *testing.T, run chat.RunID) {
 	}
 }
 
-// Erasing cancels what was left running, starts what waited for its seat, and leaves nothing.
+// Erasing cancels the remaining run, starts the queued run, and leaves no item.
 func TestErase(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say secret")
@@ -104,14 +104,14 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// The list that a run's end leaves says that the thread's next run waits or has begun.
+// The thread list after a run's end shows that the thread's next run is queued or running.
 func TestEnd_StatusOfNextRun(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say one")
 	r.admit(t, "r2", "/say two")
 	r.turn(t, "r1")
 	if _, threads := r.seen(t, "window"); !slices.Equal(threads, []string{"running a title", "running a title"}) {
-		t.Errorf("the list was told %q", threads)
+		t.Errorf("the list received %q", threads)
 	}
 	if _, err := r.store.Rename(t.Context(), "t", "renamed"); err != nil {
 		t.Fatal(err)
@@ -125,11 +125,11 @@ func TestEnd_StatusOfNextRun(t *testing.T) {
 	}
 	if len(rows) != 2 || rows[1].Status != chat.ThreadIdle || rows[1].Title != "renamed" ||
 		rows[1].Updated <= rows[0].Updated {
-		t.Errorf("the list was told %+v", rows)
+		t.Errorf("the list received %+v", rows)
 	}
 }
 
-// The notes of a run are its user's own.
+// A run reaches only its own user's notes.
 func TestNotes_OwnUserOnly(t *testing.T) {
 	t.Attr("row", "D4: a run reads and writes its own user's notes")
 	r := newFixture(t, fast())

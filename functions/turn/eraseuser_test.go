@@ -13,7 +13,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// eraseUser is the invocation for the rig's user.
+// eraseUser invokes turn to erase the fixture's user.
 func (r *fixture) eraseUser(t *testing.T) {
 	t.Helper()
 	ctx, event := gatewaytest.EraseUser(t, r.user)
@@ -22,7 +22,8 @@ func (r *fixture) eraseUser(t *testing.T) {
 	}
 }
 
-// A user who is forgotten while a run works: it is stopped, then everything goes, then the window is told, then closed.
+// A user is erased while a run works. The run stops, then every item is deleted, and then the window is notified and
+// closed.
 func TestEraseUser(t *testing.T) {
 	r := newFixture(t, scripted.New(scripted.Config{}))
 	r.handler.after = func(d time.Duration) <-chan time.Time { return time.After(d / 20) }
@@ -38,7 +39,7 @@ func TestEraseUser(t *testing.T) {
 	}
 	frames := r.edge.Frames("window")
 	if done, ok := frames[len(frames)-1].(*wire.Done); !ok || done.ThreadID != "" {
-		t.Errorf("the window was told %+v last", frames[len(frames)-1])
+		t.Errorf("the window received %+v last", frames[len(frames)-1])
 	}
 	if closed := r.edge.Closed(); !slices.Equal(closed, []chat.ConnectionID{"window"}) {
 		t.Errorf("closed were %q", closed)
@@ -66,7 +67,8 @@ func TestEraseUser(t *testing.T) {
 	}
 }
 
-// A run that does not stop keeps everything as it is, and the next pass goes on; one whose worker is dead does not.
+// While a run does not stop, nothing is erased, and the next pass continues. A run whose worker is dead does not delay
+// the erasure.
 func TestEraseUser_WorkingRun(t *testing.T) {
 	r := newFixture(t, fast())
 	waits := 0
@@ -97,7 +99,7 @@ func TestEraseUser_WorkingRun(t *testing.T) {
 	}
 }
 
-// Without the mark the invocation touches nothing.
+// If the user has not requested the erasure, the invocation changes nothing.
 func TestEraseUser_WithoutMark(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say hello")

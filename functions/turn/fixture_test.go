@@ -24,7 +24,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// fixture is turn on a real table, with one user whose window watches thread t.
+// fixture is turn on a real table, with one user whose window watches the thread t.
 type fixture struct {
 	*handler
 	edge  *gatewaytest.Edge
@@ -101,7 +101,7 @@ func newFixture(t *testing.T, model engine.Model) *fixture {
 	return r
 }
 
-// spoiled gives the rig an empty table, and a way to break its items behind the store's back.
+// spoiled gives the fixture an empty table, and a function that corrupts its items without the store.
 func (r *fixture) spoiled(t *testing.T) (spoil func(u chat.User, prefix, attribute string)) {
 	t.Helper()
 	table, spoil := gatewaytest.TableAndSpoiler(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
@@ -144,7 +144,7 @@ func (r *fixture) turn(t *testing.T, run chat.RunID) {
 	}
 }
 
-// begins has a run work until the window is told its first words. What is returned gets what became of it.
+// begins lets a run work until the window has received its first words. The returned channel receives the result.
 func (r *fixture) begins(t *testing.T, run chat.RunID) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
@@ -160,7 +160,7 @@ func (r *fixture) begins(t *testing.T, run chat.RunID) <-chan error {
 	return ended
 }
 
-// log reads the thread's log and checks that it is gapless and in AG-UI's order.
+// log reads the thread's log and checks that it has no gap and is in AG-UI's order.
 func (r *fixture) events(t *testing.T) []agui.Event {
 	t.Helper()
 	th, err := r.store.Thread(t.Context(), "t")
@@ -187,13 +187,13 @@ func (r *fixture) events(t *testing.T) []agui.Event {
 	return all
 }
 
-// seen are the events that a window was posted, which are to be the log's.
+// seen returns the events that were posted to a window, and checks that they equal the log's.
 func (r *fixture) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
 	t.Helper()
 	return r.seenFrom(t, id, 0)
 }
 
-// seenFrom is seen by a window that was not told of the first events.
+// seenFrom is seen for a window that did not receive the first events.
 func (r *fixture) seenFrom(t *testing.T, id chat.ConnectionID, missed int) (events []agui.Event, threads []string) {
 	t.Helper()
 	for _, f := range r.edge.Frames(id) {
@@ -239,7 +239,7 @@ func said(events []agui.Event) string {
 
 func fast() engine.Model { return scripted.New(scripted.Config{Pace: -1}) }
 
-// peek is a model that shows what it is asked.
+// peek is a model that reports its requests.
 type peek struct {
 	engine.Model
 	show func([]agui.Message)
@@ -250,7 +250,7 @@ func (m peek) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Del
 	return m.Model.Stream(ctx, r)
 }
 
-// sketch is a conversation in one line.
+// sketch formats a conversation as one line.
 func sketch(messages []agui.Message) string {
 	var all []string
 	for _, m := range messages {
@@ -266,7 +266,7 @@ func sketch(messages []agui.Message) string {
 	return strings.Join(all, " ")
 }
 
-// tellsText tells whether a frame has text that was said: then it is in the log.
+// tellsText reports whether a frame has text of the answer. That text is in the log by then.
 func tellsText(f wire.ServerFrame) bool {
 	events, ok := f.(*wire.Events)
 	return ok && slices.ContainsFunc(events.Events,

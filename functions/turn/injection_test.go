@@ -18,7 +18,7 @@ import (
 	"carrel/shared/tool/tooltest"
 )
 
-// as is the rig with another user, whose window watches their thread t.
+// as returns the fixture with another user, whose window watches their thread t.
 func (r *fixture) as(t *testing.T, user string) *fixture {
 	t.Helper()
 	other := *r
@@ -31,10 +31,10 @@ func (r *fixture) as(t *testing.T, user string) *fixture {
 	return &other
 }
 
-// window is the connection of the user of as.
+// window returns the connection of the user of as.
 func (r *fixture) window() chat.ConnectionID { return chat.ConnectionID("w" + r.user.Hash()) }
 
-// asks has a run admitted with these grants and carried out, and returns its events.
+// asks admits a run with these grants, executes it, and returns its events.
 func (r *fixture) asks(t *testing.T, run chat.RunID, text string, grants ...string) []agui.Event {
 	t.Helper()
 	_, err := r.store.Admit(t.Context(), store.Admission{
@@ -48,7 +48,7 @@ func (r *fixture) asks(t *testing.T, run chat.RunID, text string, grants ...stri
 	return r.events(t)
 }
 
-// forbid gives the deployment three tools that work, and that nobody is granted. executed counts what they do.
+// forbid adds three working tools to the deployment that no user is granted. executed counts their calls.
 func (r *fixture) forbid(t *testing.T, says string) (executed *atomic.Int64) {
 	t.Helper()
 	executed = new(atomic.Int64)
@@ -86,7 +86,7 @@ type line struct {
 	Cut                               bool
 }
 
-// decisions are the audit records in the function's log.
+// decisions returns the audit records in the function's log.
 func (r *fixture) decisions(t *testing.T) (lines []line) {
 	t.Helper()
 	for text := range strings.Lines(r.log.String()) {
@@ -98,7 +98,7 @@ func (r *fixture) decisions(t *testing.T) (lines []line) {
 	return lines
 }
 
-// outcomes are what came of the calls in a log, in the order of the calls, and the calls' ids.
+// outcomes returns the outcomes of the calls in a log, in the order of the calls, and the calls' ids.
 func outcomes(log []agui.Event) (all []tool.Outcome, ids []string) {
 	for _, e := range log {
 		switch at := slices.Index(ids, e.ToolCallID); {
@@ -114,7 +114,7 @@ func outcomes(log []agui.Event) (all []tool.Outcome, ids []string) {
 	return all, ids
 }
 
-// book is what a user has of notes and of the thread t, as text.
+// book returns a user's notes and the thread t as text.
 func (r *fixture) book(t *testing.T) string {
 	t.Helper()
 	notes, err := r.store.Notes(t.Context())
@@ -128,11 +128,11 @@ func (r *fixture) book(t *testing.T) string {
 	return fmt.Sprint(notes, th.Head, th.Epoch)
 }
 
-// tally is what all the conversations come to.
+// tally counts the results of all conversations.
 type tally struct{ calls, denied, recorded int }
 
-// A model that does all that it reads calls what is not granted, and asks for what is another's: nothing of it is done,
-// nothing of the other comes back, and each call stands in the audit log.
+// A model obeys every text it reads. It calls tools that are not granted and requests another user's data. None of it
+// has an effect, no result has data of the other user, and the audit log has each call.
 func TestInjection(t *testing.T) {
 	t.Attr("row", "D2: no text makes a run call a tool that was not granted")
 	t.Attr("row", "D4: texts that request other users' data and tools that were not granted")
@@ -177,8 +177,8 @@ func (r *fixture) obey(t *testing.T, i tooltest.Injection, n int, secret string,
 	if !slices.Equal(got, i.Gets) {
 		t.Errorf("the calls got %v, want %v", got, i.Gets)
 	}
-	if after, told := bob.book(t), bob.edge.Frames(bob.window()); after != before || len(told) > 0 {
-		t.Errorf("of the other there was %s and is %s, and the other was told %v", before, after, told)
+	if after, received := bob.book(t), bob.edge.Frames(bob.window()); after != before || len(received) > 0 {
+		t.Errorf("of the other there was %s and is %s, and the other received %v", before, after, received)
 	}
 	lines := alice.decisions(t)
 	for at, id := range ids {
@@ -199,8 +199,8 @@ func (r *fixture) obey(t *testing.T, i tooltest.Injection, n int, secret string,
 	alice.silent(t, secret, i)
 }
 
-// silent wants nothing of the other in what alice's window is shown, no schema of what is denied, and no content in the
-// log.
+// silent checks that the frames of alice's window have no data of the other user and no schema of a denied tool, and
+// that the log has no content.
 func (r *fixture) silent(t *testing.T, secret string, i tooltest.Injection) {
 	t.Helper()
 	shown, err := json.Marshal(r.edge.Frames(r.window()))
@@ -217,11 +217,11 @@ func (r *fixture) silent(t *testing.T, secret string, i tooltest.Injection) {
 		_, arguments, _ := strings.Cut(strings.TrimPrefix(text, "/call "), " ")
 		for _, content := range []string{text, arguments} {
 			if len(content) > 4 && strings.Contains(r.log.String(), content) {
-				t.Errorf("the function's log tells %q", content)
+				t.Errorf("the function's log contains %q", content)
 			}
 		}
 	}
 	if strings.Contains(r.log.String(), secret) {
-		t.Errorf("the function's log tells the secret")
+		t.Errorf("the function's log contains the secret")
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"carrel/shared/monitor"
 )
 
-// A connection's row that was not written for the run's own user is posted nothing by the run, which is recorded, and
-// the user's other windows go on. So it is when the user is erased: nobody else is told or closed.
+// A run posts nothing to a connection whose record belongs to another user. It records the violation, and the user's
+// other windows receive the events. The same holds when a user is erased: no connection of another user is notified or
+// closed.
 func TestLastHop_ForeignConnection(t *testing.T) {
 	t.Attr("row", "E2: a run records a foreign connection")
 	r := newFixture(t, fast())
@@ -56,6 +57,6 @@ func TestLastHop_ForeignConnection(t *testing.T) {
 		t.Errorf("closed %v, want the user's own", closed)
 	}
 	if got := r.edge.Frames("copied"); len(got) > 0 {
-		t.Errorf("it was told %+v", got)
+		t.Errorf("it received %+v", got)
 	}
 }

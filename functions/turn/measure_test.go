@@ -19,7 +19,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// metrics are the function's so far, added up.
+// metrics returns the sums of the function's metrics so far.
 func (r *fixture) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
 	sums := map[string]float64{}
@@ -50,7 +50,7 @@ func (r *fixture) metrics(t *testing.T) map[string]float64 {
 	return sums
 }
 
-// Runs are told by outcome, with how long they waited and took, and what they left.
+// Metrics count runs by outcome, and measure how long they waited and worked, and the residue they left.
 func TestMetrics_Runs(t *testing.T) {
 	t.Attr("row", "A5: runs are counted by outcome, with their duration and residue")
 	r := newFixture(t, fast())
@@ -95,7 +95,7 @@ func TestMetrics_Outcomes(t *testing.T) {
 	}
 }
 
-// A clean-up that fails, and a child's that does, are two pieces of residue.
+// A failed clean-up of the run and one of its child are two pieces of residue.
 func TestMetrics_Residue(t *testing.T) {
 	t.Attr("row", "E4: a run's residue is a metric")
 	r := newFixture(t, fast())
@@ -126,7 +126,7 @@ func TestMetrics_Residue(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%v pieces of residue counted", got["Residue"]))
 }
 
-// Many runs in one warm process leave it as it was. CARREL_RUNS says how many: make warm has 10,000 of them.
+// Many runs in one warm process leave no residue. CARREL_RUNS sets their number; make warm uses 10,000.
 func TestTurn_ManyRunsLeaveNoResidue(t *testing.T) {
 	t.Attr("row", "B6: whole runs leave a warm process as it was")
 	runs, err := strconv.Atoi(cmp.Or(os.Getenv("CARREL_RUNS"), "60"))
@@ -187,7 +187,7 @@ func (r *fixture) states(t *testing.T, runs ...chat.RunID) (all []chat.RunStatus
 	return all
 }
 
-// settled is the live heap and the goroutines, as soon as there are no more than these.
+// settled returns the size of the live heap and the number of goroutines, when they are no more than these.
 func settled(goroutines int) (uint64, int) {
 	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > goroutines &&
 		time.Now().Before(deadline); {

@@ -10,7 +10,7 @@ import (
 	"carrel/shared/gateway/gatewaytest"
 )
 
-// The samples are of both ways to say whose run it is; sam local invoke says the tenant by --tenant-id.
+// The samples name the user in both ways. sam local invoke passes the tenant by --tenant-id.
 func TestSamples(t *testing.T) {
 	for name, tenancy := range map[string]gateway.Tenancy{"turn": gateway.PerTenant, "turn-shared": gateway.Shared} {
 		t.Run(name, func(t *testing.T) {

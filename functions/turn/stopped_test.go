@@ -9,8 +9,8 @@ import (
 	"carrel/shared/model/scripted"
 )
 
-// What a person saw of an answer before it was stopped, or before its model failed, is told to the model of the next
-// run.
+// The next run's model receives the part of an answer that a person saw before the answer was stopped or its model
+// failed.
 func TestTurn_NextRunKnowsHalfAnswers(t *testing.T) {
 	var last []agui.Message
 	r := newFixture(t, peek{scripted.New(scripted.Config{Pace: -1}), func(m []agui.Message) { last = m }})
@@ -45,6 +45,6 @@ func TestTurn_NextRunKnowsHalfAnswers(t *testing.T) {
 	}
 	want := []string{stopped + " [stopped here by the person]", failed + " [cut off]"}
 	if stopped == "" || failed == "" || strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("the model was told\n%q\nand the person had seen\n%q", got, want)
+		t.Errorf("the model received\n%q\nand the person had seen\n%q", got, want)
 	}
 }

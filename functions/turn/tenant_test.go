@@ -13,7 +13,7 @@ import (
 	"carrel/shared/monitor"
 )
 
-// violations are the guards that recorded one, each with the hash of the user.
+// violations returns the guards that recorded a violation, each with the hash of the user.
 func (r *fixture) violations() (found []string) {
 	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(line, `"`+monitor.IsolationViolation+`":1`) {
@@ -34,7 +34,7 @@ func (r *fixture) wantViolation(t *testing.T, guard string) {
 	}
 }
 
-// The tenant id of the invocation is the one source of the user: an event that names another is refused, counted and
+// The invocation's tenant id is the only source of the user. An event that names another user is rejected, counted and
 // changes nothing.
 func TestTenant_EventNamesAnotherUser(t *testing.T) {
 	t.Attr("row", "B2: an event that names a second user is rejected")
@@ -59,7 +59,7 @@ func TestTenant_EventNamesAnotherUser(t *testing.T) {
 	}
 }
 
-// A run that says that it is another user's than the tenant's is not begun.
+// A run whose record names another user than the tenant is not executed.
 func TestTenant_RunOfAnotherOwner(t *testing.T) {
 	t.Attr("row", "B2: a tenant processes no run of another owner")
 	r := newFixture(t, fast())

@@ -14,8 +14,8 @@ import (
 	"carrel/shared/tool"
 )
 
-// A call has one line in the function's log, allowed or not, with who, which, what was asked and what came of it; and a
-// denied one is counted.
+// Each call has one audit record in the function's log, allowed or not, with user, run, call, tool and outcome. A
+// denied call is counted.
 func TestTools_AuditRecords(t *testing.T) {
 	t.Attr("row", "D2: the function's log holds the record of each call")
 	r := newFixture(t, fast()).as(t, "auth0|alice")
@@ -40,7 +40,7 @@ func TestTools_AuditRecords(t *testing.T) {
 		t.Errorf("the log has\n%+v\nwant\n%+v", got, want)
 	}
 	if strings.Contains(r.log.String(), "hunter2") || strings.Contains(r.log.String(), "auth0") {
-		t.Errorf("the log tells content, or the user: %s", r.log)
+		t.Errorf("the log contains content, or the user: %s", r.log)
 	}
 	if n := strings.Count(r.log.String(), `"`+monitor.ToolCallsDenied+`":1`); n != 2 {
 		t.Errorf("%d denied calls were counted, want 2", n)
@@ -48,8 +48,8 @@ func TestTools_AuditRecords(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d calls, %d decisions recorded, without content", len(ids), len(got)))
 }
 
-// Whose grants a run has: those of the token of the socket that asked for it, as of its admission. A run that goes on
-// in another worker has the same ones; a run that answers a question is a run of its own, with its own socket's.
+// A run has the grants of the token of the connection that requested it, as of its admission. It keeps them when
+// another worker continues it. A run that a response starts has the grants of the responding connection.
 func TestTools_GrantsOfARun(t *testing.T) {
 	t.Attr("row", "D2: a run has the grants of its admission")
 	t.Run("none", func(t *testing.T) {
@@ -109,7 +109,8 @@ func TestTools_GrantsOfARun(t *testing.T) {
 	}
 }
 
-// What a dead worker's model had begun to call is recorded by the next one, and what the dead one called counts.
+// The next worker records the calls that a dead worker's model had begun, and counts the calls that the dead worker
+// made.
 func TestTools_RecordsOfDeadAttempt(t *testing.T) {
 	events := whole(t)
 	at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallArgs }) + 1
@@ -125,7 +126,7 @@ func TestTools_RecordsOfDeadAttempt(t *testing.T) {
 	}
 }
 
-// How often a run may call a tool is counted over all attempts at it.
+// A tool's call limit applies to all attempts at a run together.
 func TestTools_CallLimitOverAttempts(t *testing.T) {
 	t.Attr("row", "D1: calls of a tool are limited over all attempts of a run")
 	made, err := tool.Define("diary", "Keeps a diary.", "calculator",
@@ -150,7 +151,7 @@ func TestTools_CallLimitOverAttempts(t *testing.T) {
 	want := []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}
 	undisturbed, _ := outcomes(events)
 	if !slices.Equal(undisturbed, want) {
-		t.Errorf("of a run that nobody disturbs, the calls got %v", undisturbed)
+		t.Errorf("of an undisturbed run, the calls got %v", undisturbed)
 	}
 	died := r.as(t, "auth0|died")
 	died.ask(t, "r1", script)

@@ -38,10 +38,10 @@ func TestTurn_TextRun(t *testing.T) {
 		t.Errorf("the window saw %s", types(events))
 	}
 	if want := []string{"running a title", "idle a title"}; !slices.Equal(threads, want) {
-		t.Errorf("the window's list was told %q, want %q", threads, want)
+		t.Errorf("the window's list received %q, want %q", threads, want)
 	}
 	if events, threads := r.seen(t, "elsewhere"); len(events) > 0 || len(threads) != 2 {
-		t.Errorf("a window elsewhere saw %s and was told %q", types(events), threads)
+		t.Errorf("a window elsewhere saw %s and received %q", types(events), threads)
 	}
 	th, err := r.store.Thread(t.Context(), "t")
 	if err != nil || th.Head != chat.Seq(len(log)) || r.status(t, "r1") != chat.RunFinished {
@@ -52,12 +52,12 @@ func TestTurn_TextRun(t *testing.T) {
 		t.Errorf("transcript %+v, error %v", ts, err)
 	}
 	if strings.Contains(r.log.String(), "hello") || strings.Contains(r.log.String(), "auth0") {
-		t.Errorf("the function's log tells content or the user: %s", r.log)
+		t.Errorf("the function's log contains content or the user: %s", r.log)
 	}
 }
 
-// TestRunStarted_NamesTheAgent: the first event names the agent also if the run asked for none, and the transcript
-// keeps that with the time and the usage.
+// The first event names the agent even if the run names none. The transcript keeps the name with the time and the
+// usage.
 func TestRunStarted_NamesTheAgent(t *testing.T) {
 	r := newFixture(t, fast())
 	r.admit(t, "r1", "/say hello")
@@ -101,7 +101,7 @@ func TestTurn_ToolRun(t *testing.T) {
 		len(events)))
 }
 
-// remember is a model that keeps what it was asked.
+// remember is a model that keeps its requests.
 type remember struct {
 	engine.Model
 	asked *[]agui.Message
@@ -126,7 +126,7 @@ func TestTurn_HistoryOfEarlierRuns(t *testing.T) {
 		contents = append(contents, m.Content)
 	}
 	if want := []string{"/say one", "one", "/say two", "two", "/say three"}; !slices.Equal(contents, want) {
-		t.Errorf("the model was told %q, want %q", contents, want)
+		t.Errorf("the model received %q, want %q", contents, want)
 	}
 	r.events(t)
 }
@@ -166,7 +166,7 @@ func TestTurn_FailingModel(t *testing.T) {
 		t.Errorf("the last event is %+v, the status %s", last, r.status(t, "r1"))
 	}
 	if events, threads := r.seen(t, "window"); types(events) != types(log) || len(threads) != 2 {
-		t.Errorf("the window saw %s and was told %q", types(events), threads)
+		t.Errorf("the window saw %s and received %q", types(events), threads)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestTurn_CancelDuringAnswer(t *testing.T) {
 	}
 }
 
-// stall is a model whose first answer begins and then waits for its context's end.
+// stall is a model whose first answer begins and then waits until its context ends.
 type stall struct{ begun chan struct{} }
 
 func (m stall) Stream(ctx context.Context, _ engine.Request) iter.Seq2[engine.Delta, error] {
@@ -241,7 +241,7 @@ func (m stall) Stream(ctx context.Context, _ engine.Request) iter.Seq2[engine.De
 	}
 }
 
-// A worker whose claim was taken over writes nothing more, and who claims a run that another began goes on with it.
+// A worker that lost its lease writes nothing more. The worker that takes over the run continues it.
 func TestTurn_LeaseTakenOver(t *testing.T) {
 	for name, noticed := range map[string]time.Duration{"by renewing": renewEvery,
 		"by looking for a cancel": cancelEvery} {
@@ -287,7 +287,7 @@ func takeOver(t *testing.T, noticed time.Duration) {
 	}
 }
 
-// Lambda ends an invocation without a word: the run must have ended before.
+// Lambda ends an invocation without notice, so the run must have ended before.
 func TestTurn_EndsBeforeInvocationDeadline(t *testing.T) {
 	model := stall{make(chan struct{})}
 	r := newFixture(t, model)

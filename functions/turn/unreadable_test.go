@@ -9,7 +9,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// A run whose input or log cannot be read is ended by the turn that claims it, and the thread goes on.
+// A run whose input or log cannot be decoded is ended by the worker that claims it, and the thread continues.
 func TestTurn_UnreadableRun(t *testing.T) {
 	for what, c := range map[string]struct {
 		prefix, attribute string
@@ -36,7 +36,7 @@ func TestTurn_UnreadableRun(t *testing.T) {
 				}
 			}
 			if r.status(t, "r1") != chat.RunFailed || last == nil || last.Seq != c.seq {
-				t.Fatalf("the run is %s, the window was told %+v\n%s", r.status(t, "r1"), last, r.log)
+				t.Fatalf("the run is %s, the window received %+v\n%s", r.status(t, "r1"), last, r.log)
 			}
 			end, begins := last.Events[len(last.Events)-1], last.Events[0].Type == agui.RunStarted
 			if end.Type != agui.RunError || end.Code != engine.CodeInternal || begins == c.died {

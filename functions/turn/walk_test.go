@@ -14,7 +14,7 @@ import (
 	"carrel/shared/usercontext/walktest"
 )
 
-// allowed are what two users' turns may both hold, by type, with the reason. Nothing of theirs is in them: the walk
+// allowed returns the types that two users' turns may share, with the reason. They hold no user's data, so the walk
 // ends there.
 func allowed() map[string]string {
 	return map[string]string{
@@ -27,8 +27,8 @@ func allowed() map[string]string {
 	}
 }
 
-// What turn makes for two users' runs in one warm process, store handle and all, shares nothing that can be written,
-// after all that a run does.
+// After two users' runs in one warm process, the objects that turn made for them, with the store handle, share nothing
+// writable.
 func TestTurn_TwoUsersShareNothing(t *testing.T) {
 	t.Attr("row", "A1: two users' turns, with their stores, share no writable memory")
 	t.Attr("row", "E1: a turn's objects form no cycle")

@@ -21,7 +21,7 @@ func size(messages []agui.Message) (n int) {
 	return n
 }
 
-// A text of any length takes no more than the room, whatever it is cut into, and tells what is missing.
+// A text of any length takes at most MaxBytes, for every split into deltas, and a mark states how much is missing.
 func TestFolder_LongText(t *testing.T) {
 	f := agui.Folder{MaxBytes: 10_000}
 	f.Add(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{{ID: "u",
@@ -47,8 +47,7 @@ func TestFolder_LongText(t *testing.T) {
 	}
 }
 
-// Very many messages: the older ones make room, calls with their results, and what the user asked stays.
-// The cut falls between clusters, also where one came in several deltas.
+// With very many messages the older ones are dropped, calls together with their results. The user's messages stay.
 func TestFolder_CutBetweenClusters(t *testing.T) {
 	const family = "👨‍👩‍👧‍👦"
 	f := agui.Folder{MaxBytes: 3030}
@@ -98,7 +97,7 @@ func TestFolder_ManyMessages(t *testing.T) {
 	}
 }
 
-// Within its room a folder holds everything, and a clone goes on for itself.
+// A folder within its bound keeps everything, and a clone is independent.
 func TestFolder_Clone(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -140,7 +139,7 @@ func anyEvent(rng *rand.Rand) agui.Event {
 	}[rng.IntN(6)]
 }
 
-// Whatever comes, no more than the room is held, about.
+// For all streams the folder holds about MaxBytes at most.
 func TestFolder_MaxBytes(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

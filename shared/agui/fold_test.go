@@ -11,7 +11,8 @@ import (
 
 func text(s string) *string { return &s }
 
-// aRun is a run with everything in it that we produce: thinking, text, two calls at once, and the answer.
+// aRun returns a run with every kind of content that Carrel produces: reasoning, text, two parallel calls, and the
+// answer.
 func aRun() []agui.Event {
 	question := agui.Message{ID: "u1", Role: agui.RoleUser, Content: "2+2 and 3+3?"}
 	return []agui.Event{
@@ -91,7 +92,7 @@ func TestFolder_ParentOfToolCall(t *testing.T) {
 	for _, c := range []struct{ name, parent, want string }{
 		{"a message that is not there yet", "p", "p"},
 		{"no parent", "", "c"},
-		{"a parent that is no assistant", "u", "c"},
+		{"a parent with another role", "u", "c"},
 	} {
 		got := fold(user, agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "x",
 			ParentMessageID: c.parent})
@@ -114,8 +115,8 @@ func TestFolder_TextAfterCall(t *testing.T) {
 	}
 }
 
-// A snapshot tells the messages of each run after the other: what a person agreed to has its result in the run that
-// answers. A view that took the events as they came shows it behind the call.
+// A snapshot has the messages of each run in turn, so the result of an approved call is in the responding run. A view
+// that folded the live events shows it after the call.
 func TestFolder_ResultInSnapshot(t *testing.T) {
 	call := []agui.ToolCall{{ID: "c", Type: "function", Function: agui.FunctionCall{Name: "x", Arguments: "{}"}}}
 	got := fold(agui.Event{Type: agui.RunStarted, Input: &agui.RunInput{Messages: []agui.Message{

@@ -19,14 +19,14 @@ import (
 
 const folds = "testdata/folds"
 
-// stream is a stream of events with the messages that it builds, as both clients are to show them.
+// stream is a stream of events with the messages that both clients must build from it.
 type stream struct {
 	Seed     uint64            `json:"seed"`
 	Events   []json.RawMessage `json:"events"`
 	Messages []json.RawMessage `json:"messages"`
 }
 
-// folded are the messages of a stream as Go folds it, each as JSON.
+// folded returns the messages of a stream as Go folds it, each as JSON.
 func folded(t *testing.T, events []json.RawMessage) []json.RawMessage {
 	t.Helper()
 	var f agui.Folder
@@ -78,7 +78,8 @@ func joined(lines []json.RawMessage) []byte {
 	return b.Bytes()
 }
 
-// Each rule of the fold is a file, which the npm client's folds.test.ts reads too. UPDATE=1 writes what Go makes of it.
+// Each rule of the fold is a file, which the npm client's folds.test.ts reads too. UPDATE=1 writes Go's result into the
+// files.
 func TestFolder_Rules(t *testing.T) {
 	files, err := filepath.Glob(folds + "/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -101,8 +102,8 @@ func TestFolder_Rules(t *testing.T) {
 	}
 }
 
-// Random streams, most of them of a kind that no run makes, are folded the same by the npm client. The file holds some;
-// `make folds` tries others: FOLDS names the file that is written then, COUNT and SEED say which streams.
+// The npm client folds random streams the same, although no run produces most of them. The file holds some streams.
+// `make folds` tries others: FOLDS names the file to write, COUNT and SEED select the streams.
 func TestFolder_RandomStreams(t *testing.T) {
 	file, seed, count := folds+"/random.jsonl", uint64(1), 60
 	write := os.Getenv("UPDATE") != ""
@@ -148,7 +149,8 @@ func TestFolder_RandomStreams(t *testing.T) {
 	}
 }
 
-// events are a random stream: some in a run's order, most in none, with few ids, so that they meet.
+// events returns a random stream. Some streams are in a run's order, most are in none, and ids are few, so that they
+// collide.
 func events(rng *rand.Rand) []json.RawMessage {
 	one := func(of ...string) string { return of[rng.IntN(len(of))] }
 	id := func() string { return one("a", "b", "c", "u", "é", "") }

@@ -9,7 +9,7 @@ import (
 	"carrel/shared/agui"
 )
 
-// everything is every event that Carrel can produce, fullest first, then with nothing optional.
+// everything returns every event that Carrel can produce, first with all fields, then without optional ones.
 func everything() []agui.Event {
 	full := append(aRun(), agui.Event{Type: agui.RunError, Message: "It failed.", Code: "model_error",
 		Usage: []agui.Usage{{InputTokens: 1}}, Timestamp: 1, Metadata: agui.Marks{Incomplete: true}.Metadata()})
@@ -55,8 +55,8 @@ func TestUsage_ZeroTokens(t *testing.T) {
 	}
 }
 
-// FuzzEvent checks that what is decoded is encoded the same from then on, and that no event makes the fold or the
-// checks of order panic.
+// FuzzEvent checks that a decoded event has a stable encoding, and that no event makes the fold or the check of order
+// panic.
 func FuzzEvent(f *testing.F) {
 	for _, e := range everything() {
 		data, err := json.Marshal(e)

@@ -18,7 +18,7 @@ func check(events []agui.Event) error {
 	return nil
 }
 
-// brief writes events as TYPE:id, for tables.
+// brief formats events as TYPE:id, for tables.
 func brief(words string) []agui.Event {
 	var events []agui.Event
 	for word := range strings.FieldsSeq(words) {
@@ -109,8 +109,8 @@ func TestOrder_RefusedEvent(t *testing.T) {
 	}
 }
 
-// A run may die after each of its events. Closed, it must end in order, each call must have exactly one result and
-// each message that was cut must say so.
+// A run dies after each of its events in turn. After Close it must be in order, each call must have exactly one result,
+// and each message that was cut must have a mark.
 func TestClose_RunThatDiedAnywhere(t *testing.T) {
 	whole := aRun()
 	for n := 1; n < len(whole); n++ {
@@ -156,8 +156,8 @@ func TestClose_RunThatDiedAnywhere(t *testing.T) {
 	}
 }
 
-// A worker may die after each of a run's events. What the next attempt writes first must leave nothing open but the
-// calls that may have been under way, and it must be sure which those are.
+// A worker dies after each of a run's events in turn. The next attempt's first record must close everything except the
+// calls that may have been made, and must name exactly these.
 func TestCloseAttempt_PendingCalls(t *testing.T) {
 	whole := aRun()
 	for n := 1; n < len(whole); n++ {

@@ -55,7 +55,8 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// Random texts of awkward characters are cut at each byte: always at the last boundary of the whole text's clusters.
+// Random texts of difficult characters are cut at each byte. The cut is always the last cluster boundary of the whole
+// text.
 func TestHead_Random(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("SEED"); s != "" {
@@ -91,7 +92,7 @@ func TestHead_Random(t *testing.T) {
 	}
 }
 
-// A long text without ASCII is cut in good time, and so is one that is a single cluster.
+// A long text without ASCII, and a text that is one cluster, are cut quickly.
 func TestHead_Long(t *testing.T) {
 	for _, unit := range []string{"漢", "🇩🇪", "\u0301", "a"} {
 		text := strings.Repeat(unit, 400_000/len(unit))

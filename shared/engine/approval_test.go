@@ -13,7 +13,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// question is what a run asks about a call of other with these arguments.
+// question returns the interrupt of a run about a call of other with these arguments.
 func question(t *testing.T, arguments string) agui.Interrupt {
 	t.Helper()
 	var keys []string
@@ -30,7 +30,7 @@ func resolved(payload string) agui.Resume {
 	return agui.Resume{Status: agui.ResumeResolved, Payload: json.RawMessage(payload)}
 }
 
-// reading is what an answer to a question about a call means.
+// reading is the expected meaning of a response about a call.
 type reading struct {
 	approved bool
 	field    string // that is wrong; "": the answer is accepted
@@ -80,8 +80,8 @@ func readings() map[string]reading {
 	}
 }
 
-// TestApproval_Forms: no payload and {"approved": true} approve a call. Every other shape is rejected with its
-// field, and does not make the call even if it were admitted.
+// No payload and {"approved": true} approve a call. Every other form is rejected with the name of its field, and does
+// not make the call even if it were admitted.
 func TestApproval_Forms(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
 	for payload, c := range readings() {
@@ -104,7 +104,7 @@ func TestApproval_Forms(t *testing.T) {
 	}
 }
 
-// needs is a tool that asks a person for a color.
+// needs is a tool that requests a color from a person.
 func needs(t *testing.T) tool.Tool {
 	t.Helper()
 	made, err := tool.Define("other", "", "all", func(context.Context, input) (string, error) {
@@ -116,8 +116,8 @@ func needs(t *testing.T) tool.Tool {
 	return made
 }
 
-// TestApproval_Edited: arguments that a person changed are those that the tool is called with, and the result says so.
-// The call stays as the model wrote it.
+// The tool is called with the person's edited arguments, and the result names them. The call keeps the model's
+// arguments.
 func TestApproval_Edited(t *testing.T) {
 	q := question(t, `{"say": "x"}`)
 	same, err := engine.Resolve(q, resolved(`{"approved":true,"arguments":{ "say" :"x"}}`))
@@ -172,7 +172,7 @@ func TestApproval_Edited(t *testing.T) {
 	}
 }
 
-// TestInterrupt_HiddenCharacters: what a question shows has no character that a person cannot see, and stays the same JSON.
+// An interrupt shows no character that a person cannot see, and its JSON keeps its value.
 func TestInterrupt_HiddenCharacters(t *testing.T) {
 	q := question(t, "{\"say\":\"pay \u202eBob\u200b \U000E0141 نمی\u200cدانم\"}")
 	want := `{"say":"pay \u202eBob\u200b \udb40\udd41 ` + "نمی\u200cدانم" + `"}`
@@ -195,7 +195,7 @@ func TestInterrupt_HiddenCharacters(t *testing.T) {
 	}
 }
 
-// TestInterrupt_SchemaYieldsToInterrupts: the schemas by which arguments can be edited take no question's place.
+// The schemas for edited arguments never displace an interrupt.
 func TestInterrupt_SchemaYieldsToInterrupts(t *testing.T) {
 	var deltas []engine.Delta
 	for i := range 4 {
@@ -217,7 +217,7 @@ func TestInterrupt_SchemaYieldsToInterrupts(t *testing.T) {
 	}
 }
 
-// TestResponse_LooksLikeAChoice: an answer that looks like a choice is that choice, however it was typed.
+// A response that looks like a choice counts as that choice, in every encoding.
 func TestResponse_LooksLikeAChoice(t *testing.T) {
 	q := question(t, `{"say":"x"}`)
 	q.Reason, q.ResponseSchema = agui.ReasonInputRequired,

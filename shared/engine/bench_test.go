@@ -16,7 +16,7 @@ func (nowhere) Emit(context.Context, agui.Event) error { return nil }
 
 func (nowhere) Sync(context.Context) error { return nil }
 
-// BenchmarkRun is a run of one answer of 200 deltas: what the engine itself costs.
+// BenchmarkRun measures the engine's own cost of a run with one answer of 200 deltas.
 func BenchmarkRun(b *testing.B) {
 	deltas := make([]engine.Delta, 200)
 	for i := range deltas {

@@ -15,7 +15,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// then makes a model that streams these deltas and then does something.
+// then makes a model that streams these deltas and then calls the function.
 func then(last func(ctx context.Context, yield func(engine.Delta, error) bool), deltas ...engine.Delta) *model {
 	return &model{answers: []func(context.Context, func(engine.Delta, error) bool){
 		func(ctx context.Context, yield func(engine.Delta, error) bool) {
@@ -86,7 +86,7 @@ func TestRun_Failures(t *testing.T) {
 				t.Errorf("ended with %+v, want the code %s", end, c.code)
 			}
 			if strings.Contains(end.Message+f.types(), "secret") || strings.Contains(end.Message, "goroutine") {
-				t.Errorf("internals are told: %+v", end)
+				t.Errorf("the message reveals internals: %+v", end)
 			}
 			if len(f.log) != 1 || !strings.Contains(f.log[0], "run r ended with "+c.code) {
 				t.Errorf("logged %q", f.log)

@@ -16,7 +16,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// model answers its calls with these answers, one after the other, and remembers what it was asked.
+// model gives these answers, one per call, and keeps its requests.
 type model struct {
 	answers []func(ctx context.Context, yield func(engine.Delta, error) bool)
 	mu      sync.Mutex
@@ -34,7 +34,7 @@ func (m *model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 	return func(yield func(engine.Delta, error) bool) { m.answers[n](ctx, yield) }
 }
 
-// says makes a model that streams these deltas, one list a call; the last is repeated.
+// says makes a model that streams these deltas, one list per call. It repeats the last list.
 func says(answers ...[]engine.Delta) *model {
 	m := &model{}
 	for _, deltas := range answers {
@@ -91,7 +91,7 @@ func (s *sink) Sync(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// fixture is one run with a tool "echo" (and others, all granted) that is to be changed before it runs.
+// fixture is one run with a granted tool "echo" and further granted tools. A test may change it before the run.
 type fixture struct {
 	t      *testing.T
 	uc     *usercontext.Context
@@ -145,8 +145,8 @@ func setUp(t *testing.T, m engine.Model, limits chat.Limits, tools ...tool.Tool)
 	return f
 }
 
-// run runs to the end, checks that the terminal event may follow, that each call has its one result and that the
-// user context leaves nothing behind.
+// run executes the run. It checks that the terminal event may follow, that each call has one result, and that the user
+// context leaves no residue.
 func (f *fixture) run() agui.Event {
 	f.t.Helper()
 	end, err := engine.Run(f.ctx, f.config)
@@ -183,7 +183,7 @@ func (f *fixture) messages() []agui.Message {
 	return folder.Messages()
 }
 
-// types are the events as their types with what they say.
+// types formats events as their types with their texts.
 func (f *fixture) types() string {
 	var b strings.Builder
 	for _, e := range f.sink.events {

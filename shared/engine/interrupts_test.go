@@ -18,7 +18,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// made makes the tool "other", which says how often it was called and by which key.
+// made makes the tool "other", whose result has the number of calls and their keys.
 func made(t *testing.T, keys *[]string) tool.Tool {
 	t.Helper()
 	other, err := tool.Define("other", "", "all", func(ctx context.Context, in input) (string, error) {
@@ -38,7 +38,7 @@ func other(id, say string) agui.ToolCall {
 
 func done() *model { return says([]engine.Delta{text("done"), stop(engine.StopEnd)}) }
 
-// results are the results that a run emitted, as "call: content".
+// results returns the results that a run emitted, as "call: content".
 func (f *fixture) results() string {
 	var all []string
 	for _, e := range f.sink.events {
@@ -57,7 +57,7 @@ func sent(r engine.Request) string {
 	return strings.Join(all, " ")
 }
 
-// What was under way when a worker died is made again only by a tool that is idempotent, under the same key.
+// After a worker's death only an idempotent tool's call is made again, with the same key.
 func TestPendingCall_PreviousAttempt(t *testing.T) {
 	for name, idempotent := range map[string]bool{"idempotent": true, "not idempotent": false} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestPendingCall_PreviousAttempt(t *testing.T) {
 	}
 }
 
-// A person's answer is acted on, wherever the call was made in the thread.
+// A response is applied to its call, wherever in the thread the call was made.
 func TestResolve(t *testing.T) {
 	var keys []string
 	m := done()
@@ -120,7 +120,7 @@ func asking() *model {
 		start("other"), args(`{"say":"y"}`), stop(engine.StopTools)})
 }
 
-// runAsking runs it and returns the end, without setUp's check that each call has its result.
+// runAsking executes the run and returns its end, without the check that each call has its result.
 func (f *fixture) runAsking() agui.Event {
 	f.t.Helper()
 	end, err := engine.Run(f.ctx, f.config)
@@ -171,11 +171,11 @@ func TestRun_EndsWithInterrupts(t *testing.T) {
 		}
 	}
 	if _, err := engine.Resolve(agui.Interrupt{ID: "i"}, agui.Resume{Status: agui.ResumeResolved}); err == nil {
-		t.Error("answered what nobody asked")
+		t.Error("responded to no interrupt")
 	}
 }
 
-// A handler that asks for input is not called again: what the person says is the result.
+// A handler that requests input is not called again. The response is the result.
 func TestRun_ToolRequestsInput(t *testing.T) {
 	schema := json.RawMessage(`{"type":"string"}`)
 	wants, err := tool.Define("other", "", "all", func(context.Context, input) (string, error) {
@@ -216,7 +216,7 @@ func TestRun_ToolRequestsInput(t *testing.T) {
 	}
 }
 
-// Questions are kept with the thread, so that there is a bound to them.
+// Interrupts are stored with the thread, so their size is bounded.
 func TestRun_InterruptBounds(t *testing.T) {
 	var deltas []engine.Delta
 	for range 8 {
@@ -247,7 +247,7 @@ func TestRun_InterruptBounds(t *testing.T) {
 	}
 }
 
-// After a cancel no model and no tool is called, and nobody is asked anything.
+// After a cancel no model and no tool is called, and the run raises no interrupt.
 func TestRun_NothingStartsAfterCancel(t *testing.T) {
 	for _, when := range []agui.EventType{agui.RunStarted, agui.TextMessageContent, agui.ToolCallEnd,
 		agui.ToolCallResult} {
@@ -284,7 +284,7 @@ func TestRun_NothingStartsAfterCancel(t *testing.T) {
 	}
 }
 
-// No tool is called before the log holds the call, or before it is said that work may start.
+// No tool is called before its call is durable and before Ready allows it.
 func TestRun_CallIsDurableFirst(t *testing.T) {
 	for name, c := range map[string]struct{ sync, ready error }{
 		"not durable": {sync: boom{}}, "not ready": {ready: fmt.Errorf("past: %w", chat.ErrLeaseLost)}, "fine": {},
@@ -316,7 +316,7 @@ func TestRun_CallIsDurableFirst(t *testing.T) {
 	}
 }
 
-// What earlier attempts used counts, and the end tells the sum.
+// The usage of previous attempts counts, and the terminal event has the sum.
 func TestRun_LimitsOverAttempts(t *testing.T) {
 	t.Attr("row", "A3: a later attempt gets only what earlier attempts left of the limits")
 	earlier := chat.RunStats{ModelCalls: 2, ToolCalls: 3, Events: 10, OutputBytes: 100}
@@ -339,7 +339,7 @@ func TestRun_LimitsOverAttempts(t *testing.T) {
 			Carrel struct{ Stats chat.RunStats }
 		}
 		if err := json.Unmarshal(end.Metadata, &told); err != nil || told.Carrel.Stats != sum {
-			t.Errorf("%s: the end tells %s, used were %+v", code, end.Metadata, sum)
+			t.Errorf("%s: the terminal event has %s, used were %+v", code, end.Metadata, sum)
 		}
 		if want := agui.RunStats(f.sink.events[1:]); sum.Events != want.Events+10 ||
 			sum.OutputBytes != want.OutputBytes+100 || sum.ModelCalls != len(m.asked)+2 {
@@ -350,7 +350,7 @@ func TestRun_LimitsOverAttempts(t *testing.T) {
 	}
 }
 
-// A run that died when it had said all is finished without another word.
+// A run whose worker died after the complete answer is finished without another model call.
 func TestRun_CompleteAnswerInHistory(t *testing.T) {
 	m := done()
 	f := setUp(t, m, chat.Limits{})

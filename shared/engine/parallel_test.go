@@ -18,7 +18,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// wanted is a call of one answer, by its tool and arguments, and what is to come of it.
+// wanted is a call of one answer, by its tool and arguments, with its expected outcome.
 type wanted struct {
 	tool, arguments string
 	outcome         tool.Outcome
@@ -26,7 +26,7 @@ type wanted struct {
 
 const fine = `{"say":"a"}`
 
-// everyOutcome are calls that come to all that a call can come to in one answer.
+// everyOutcome returns calls of one answer that have every possible outcome.
 func everyOutcome() []wanted {
 	return []wanted{
 		{"slow", fine, tool.TimedOut},
@@ -49,7 +49,7 @@ func everyOutcome() []wanted {
 	}
 }
 
-// tools has the fixture call these tools, of which the run is granted all but secret, and returns what is recorded.
+// tools gives the fixture these tools, all granted except secret, and returns the recorded decisions.
 func (f *fixture) tools(release <-chan struct{}) *decisions {
 	f.t.Helper()
 	handlers := map[string]func(context.Context, input) (string, error){
@@ -114,7 +114,7 @@ func (d *decisions) add(one tool.Decision) {
 	d.all, d.at = append(d.all, one), append(d.at, time.Since(d.since))
 }
 
-// of are the outcomes that were recorded of a call.
+// of returns the recorded outcomes of a call.
 func (d *decisions) of(call string) (outcomes []tool.Outcome) {
 	for _, one := range d.all {
 		if one.Call == call {
@@ -135,7 +135,8 @@ func callsOf(all []wanted) []engine.Delta {
 	return append(deltas, stop(engine.StopTools))
 }
 
-// pairs finds each call's id and outcome and wants START, END and RESULT once each, in that order; no RESULT if asked.
+// pairs returns each call's id and outcome. It checks that START, END and RESULT occur once each, in that order, and
+// that an interrupted call has no RESULT.
 func (f *fixture) pairs(all []wanted) (ids []string) {
 	f.t.Helper()
 	outcomes := map[string]tool.Outcome{}
@@ -171,8 +172,8 @@ func (f *fixture) pairs(all []wanted) (ids []string) {
 	return ids
 }
 
-// Of calls that are made at once each has its start, arguments, end and one result, whatever came of it and of the
-// others (the sink checks the order), and its record.
+// Each of several parallel calls has its start, arguments, end, one result and a record, whatever its outcome and those
+// of the others. The sink checks the order.
 func TestRun_EveryOutcomeHasAResult(t *testing.T) {
 	t.Attr("row", "D3: each outcome emits a complete set of call events")
 	var calls, recorded int
@@ -209,8 +210,7 @@ func TestRun_EveryOutcomeHasAResult(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d calls of one answer in all outcomes: each paired, %d recorded", calls, recorded))
 }
 
-// A run that is stopped in the middle gives the calls that are under way a result each, and those that wait for them
-// too.
+// A run that is stopped gives a result to each running call, and to each call that has not started.
 func TestRun_StopDuringParallelCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []wanted
@@ -247,7 +247,7 @@ func TestRun_StopDuringParallelCalls(t *testing.T) {
 	})
 }
 
-// A slow call holds up nobody but itself, and so many at most are made at the same time.
+// A slow call delays no other call, and the number of parallel calls is bounded.
 func TestRun_SlowCall(t *testing.T) {
 	t.Attr("row", "D3: calls run in parallel up to a limit, and none waits for a slow one")
 	var most, made int
@@ -288,7 +288,8 @@ func TestRun_SlowCall(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d calls of one answer, %d at a time, one of which takes 20 s", made, most))
 }
 
-// What is never called is recorded too: beyond the run's limit, cut off in its arguments, or known before.
+// Calls that are never made are recorded too: beyond the run's limit, cut off in their arguments, or with a known
+// result.
 func TestRun_SkippedCallsAreRecorded(t *testing.T) {
 	t.Attr("row", "D2: calls that were never made are recorded too")
 	calls := 0

@@ -72,7 +72,7 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 	}
 }
 
-// The model calls both of its tools by one id. A client's view needs ids that are unique in the thread.
+// The model gives both calls the same id. A client's view needs ids that are unique in the thread.
 func TestRun_UniqueIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2 {
@@ -145,7 +145,7 @@ func TestRun_BadCall(t *testing.T) {
 			t.Errorf("%s %s: ended with %+v\n%s", c.name, c.args, end, f.types())
 		}
 		if last := m.asked[1].Messages; last[len(last)-1].Role != agui.RoleTool || last[len(last)-1].Content == "" {
-			t.Errorf("the model was not told: %+v", last)
+			t.Errorf("the model did not receive it: %+v", last)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func TestHistory_ForModel(t *testing.T) {
 	}
 }
 
-// An event has to fit in a record of the log, whatever the model sends at once.
+// An event has to fit into a record of the log, whatever the size of the model's delta.
 func TestAnswer_LongDelta(t *testing.T) {
 	long := strings.Repeat("xä", 50_000)
 	arguments := `{"say":"` + long[:90_000] + `"}`

@@ -15,7 +15,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// cuts are all ways to cut a text into three pieces.
+// cuts returns all ways to cut a text into three pieces.
 func cuts(s string) (all [][]string) {
 	for i := range len(s) + 1 {
 		for j := i; j <= len(s); j++ {
@@ -25,8 +25,8 @@ func cuts(s string) (all [][]string) {
 	return all
 }
 
-// A model's deltas may end inside a character. No event does, and events, log and tool have the same text. Bytes that
-// are no text become U+FFFD, the same number of them however they were cut.
+// A model's deltas may end inside a character. No event does, and events, log and tool have the same text. Invalid
+// bytes become U+FFFD, and their number does not depend on the cuts.
 func TestAnswer_SplitCharacters(t *testing.T) {
 	given := make(chan string, 1)
 	keeps, err := tool.Define("other", "", "all", func(_ context.Context, in input) (string, error) {
@@ -79,7 +79,7 @@ func TestAnswer_SplitCharacters(t *testing.T) {
 	}
 }
 
-// lines are messages in one line each, with what continues what.
+// lines formats messages as one line each, with the message that each continues.
 func lines(messages []agui.Message) string {
 	names := map[string]string{}
 	var b strings.Builder
@@ -97,8 +97,8 @@ func lines(messages []agui.Message) string {
 	return b.String()
 }
 
-// Text that opens again is another message, so that no view shows it before the thinking or the call that it followed.
-// The model is sent one message, now and in the next run, and the run counts one model call.
+// Text that opens again is a new message, so that no view shows it before the reasoning or call that it followed. The
+// model receives one message, in this run and the next, and the run counts one model call.
 func TestAnswer_TextOpensAgain(t *testing.T) {
 	m := says([]engine.Delta{text("one"), reasoning("hm"), text("two"), start("echo"), args(`{"say":"1"}`),
 		text("three"),
@@ -154,7 +154,7 @@ E tool "echo 3"
 	}
 }
 
-// What a person saw of an answer that was stopped or cut off is in the next run's history, and says what it is.
+// The next run's history has the part of a stopped or cut answer that the person saw, with a mark.
 func TestHistory_AnswerCutOff(t *testing.T) {
 	for name, c := range map[string]struct {
 		deltas        []engine.Delta
@@ -200,8 +200,8 @@ func TestHistory_AnswerCutOff(t *testing.T) {
 	}
 }
 
-// A worker's death cuts an answer off too. The next attempt gives it again; only if there was none, the half answer is
-// what the person saw.
+// A worker's death also cuts an answer off, and the next attempt gives it again. If there is no next attempt, the
+// history keeps the half answer that the person saw.
 func TestHistory_AnswerAgain(t *testing.T) {
 	half := agui.Message{ID: "a", Role: agui.RoleAssistant, Content: "half",
 		Metadata: agui.Marks{Incomplete: true, Again: true}.Metadata()}
@@ -223,7 +223,7 @@ func TestHistory_AnswerAgain(t *testing.T) {
 	}
 }
 
-// What a client writes beside a message is no mark of the server's, in whatever case its name is: the model is sent the
+// Metadata that a client sends never counts as Carrel's marks, in whatever case its name is. The model receives the
 // message.
 func TestHistory_MetadataOfClients(t *testing.T) {
 	said := agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next",

@@ -9,7 +9,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// TestArguments_SchemaAndGoAgree: the tool accepts what its schema accepts. Errors name JSON types only.
+// The tool accepts exactly what its schema accepts. Errors name JSON types only.
 func TestArguments_SchemaAndGoAgree(t *testing.T) {
 	for name, c := range map[string]struct {
 		arguments string
@@ -47,7 +47,7 @@ func TestArguments_SchemaAndGoAgree(t *testing.T) {
 	}
 }
 
-// TestArguments_Time: an invalid time is rejected with an example of a valid one.
+// An invalid time is rejected with an example of a valid one.
 func TestArguments_Time(t *testing.T) {
 	type in struct {
 		At    time.Time `json:"at"`

@@ -14,7 +14,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// Whether a call may be made at all is looked at before a person is asked.
+// All other checks precede the question to a person.
 func TestCall_QuestionIsTheLastCheck(t *testing.T) {
 	called := 0
 	count := func(_ context.Context, in order) (string, error) {
@@ -70,7 +70,7 @@ func TestTool_BuildersReturnCopies(t *testing.T) {
 	}
 }
 
-// The key is the same whenever the call is made, and another for another call.
+// A repeated call has the same key, and each other call has another key.
 func TestIdempotencyKey(t *testing.T) {
 	var keys []string
 	again := define(t, "order", func(ctx context.Context, _ order) (string, error) {
@@ -97,8 +97,8 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// Somebody else's run of the same id, with a call of the same id, has another key: where it is handed on to, one user's
-// call is never taken for a repetition of another's.
+// Another user's run and call with the same ids have another key. So an external system never takes one user's call for
+// a repetition of the other's.
 func TestIdempotencyKey_TwoUsers(t *testing.T) {
 	t.Attr("row", "D4: a call's idempotency key contains its user")
 	keys := map[string]bool{}
@@ -129,7 +129,7 @@ func TestIdempotencyKey_TwoUsers(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d users with a run and a call of the same ids: %d keys", len(users), len(keys)))
 }
 
-// A question that cannot be shown is none.
+// A question that cannot be shown refuses the call.
 func TestInputError_Bounds(t *testing.T) {
 	for name, c := range map[string]struct {
 		input tool.InputError
@@ -172,8 +172,8 @@ func TestInputError_Bounds(t *testing.T) {
 	}
 }
 
-// TestDestructive: a destructive tool asks a person by default, in its own words or in general ones. One that only
-// reads is called again after its worker died.
+// A destructive tool asks a person by default, with its own question or a general one. A read-only tool is called again
+// after a worker's death.
 func TestDestructive(t *testing.T) {
 	plain := define(t, "order", func(context.Context, order) (string, error) { return "done", nil })
 	for name, c := range map[string]struct {

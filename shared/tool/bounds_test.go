@@ -31,7 +31,7 @@ func TestResult_Bounded(t *testing.T) {
 	}
 }
 
-// A result must fit in an event whatever it consists of: an event is at most 256 KB of JSON.
+// Every result must fit into an event, which has at most 256 KB of JSON.
 func TestResult_BoundedAsJSON(t *testing.T) {
 	t.Attr("row", "D1: a result's size is bounded, counted as JSON")
 	for _, piece := range []string{"<", "\x00", "\u2028", `"`, "\n", "ä", "𝄞"} {
@@ -66,7 +66,7 @@ func TestResult_BoundedAsJSON(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("arguments of %d bytes are answered with %d at most", len(long), longest))
 }
 
-// A result is cut where a reader sees no cut.
+// A result is cut between grapheme clusters.
 func TestResult_CutBetweenClusters(t *testing.T) {
 	for _, cluster := range []string{"e\u0301", "👨‍👩‍👧‍👦", "🇩🇪"} {
 		for shift := range 8 {

@@ -9,7 +9,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// Without the grant, spelled as it is, a tool is neither shown nor called.
+// Without the exact grant a tool is neither offered nor called.
 func TestDispatcher_DefaultDeny(t *testing.T) {
 	t.Attr("row", "D2: a tool that is not granted is denied")
 	called, denied := 0, 0
@@ -39,7 +39,7 @@ func TestDispatcher_DefaultDeny(t *testing.T) {
 		len(near), called))
 }
 
-// Whatever comes of a call, it has one record, which says so.
+// Each call has one record with its outcome.
 func TestDispatcher_RecordsEveryCall(t *testing.T) {
 	t.Attr("row", "D2: every decision is recorded")
 	fails := func(err error) func(context.Context, order) (string, error) {

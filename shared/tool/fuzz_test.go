@@ -27,9 +27,8 @@ type row struct {
 	Note string `json:"note,omitempty"`
 }
 
-// FuzzArguments: whatever a model writes for arguments, the call is refused with a reason, or the handler gets a value
-// that is of the schema: it names no field that is not there, lacks none, and, written down, is taken again as the same
-// value.
+// For all arguments of a model, the call is refused with a reason, or the handler receives a value that fits the
+// schema: it has no unknown field, lacks none, and is accepted as the same value when encoded again.
 func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
 		`{"text":"a","count":1}`, ` {"count":-1e0,"text":"\ud800"} `,
@@ -81,7 +80,7 @@ func FuzzArguments(f *testing.F) {
 	})
 }
 
-// fits checks the names of what was taken against the struct, as a reader of the schema would.
+// fits checks the accepted arguments against the struct, as the schema defines them.
 func fits(t *testing.T, arguments string) {
 	t.Helper()
 	var fields map[string]any
@@ -99,7 +98,7 @@ func fits(t *testing.T, arguments string) {
 	}
 }
 
-// lean is a value without the difference between nothing and an empty list.
+// lean returns a value without the difference between null and an empty list.
 func lean(e *everything) everything {
 	l := *e
 	if len(l.Tags) == 0 {

@@ -16,8 +16,8 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// A call that is wrong in several ways is told the first of them, in the order that Call documents, and nothing of what
-// comes behind: not the schema of a tool that is not granted, no question about a call that cannot be made.
+// A call with several faults reports only the first, in the documented order of Call. The result has no schema of a
+// tool that is not granted, and no question about a call that cannot be made.
 func TestCall_OrderOfChecks(t *testing.T) {
 	t.Attr("row", "D1: the steps of a call run in order")
 	made, tried := 0, 0
@@ -71,7 +71,7 @@ func TestCall_OrderOfChecks(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d calls, recorded %d; handlers of refused ones that ran: %d", tried, len(outcomes), made-1))
 }
 
-// Limits hold at once, too, and are the run's: not a tool's for all runs, and not an attempt's.
+// Call limits hold for parallel calls. They apply to one run, in all its attempts, and not to a tool over all runs.
 func TestCallsPerRun(t *testing.T) {
 	t.Attr("row", "D1: calls of a tool are limited per run")
 	var mu sync.Mutex
@@ -139,7 +139,7 @@ func TestDeadline(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("calls that do not end took %v", took))
 }
 
-// The builders give another tool and leave the one that they are called on.
+// The builders return a changed copy and leave the original tool unchanged.
 func TestLimits_BuildersReturnCopies(t *testing.T) {
 	plain := define(t, "order", func(_ context.Context, in order) (string, error) { return in.Item, nil })
 	plain.CallsPerRun(1).Deadline(1).ResultBytes(1)
@@ -174,12 +174,12 @@ func TestLimits_OutOfRange(t *testing.T) {
 	}
 }
 
-// What is not called is recorded too, without what it says.
+// A skipped call is recorded too, without its content.
 func TestRecordSkipped(t *testing.T) {
 	uc := contextOf(t, "order")
 	defer uc.Close(context.Background())
 	d := dispatcher(t, uc, define(t, "order", echo))
-	d.RecordSkipped(tool.Call{ID: "c0"}, tool.NotCalled) // nobody listens
+	d.RecordSkipped(tool.Call{ID: "c0"}, tool.NotCalled) // Record is nil
 	var got []tool.Decision
 	d.Record = func(dec tool.Decision) { got = append(got, dec) }
 	d.RecordSkipped(tool.Call{ID: "c1", Name: "order", Arguments: good}, tool.Refused)

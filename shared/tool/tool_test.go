@@ -22,7 +22,7 @@ type order struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// define makes a tool of that name whose handler is f; its grant is its name.
+// define makes a tool with this name and the handler f. Its grant is its name.
 func define(tb testing.TB, name string, f func(context.Context, order) (string, error)) tool.Tool {
 	tb.Helper()
 	made, err := tool.Define(name, "Orders things.", name, f)
@@ -117,7 +117,7 @@ func TestCall_Outcomes(t *testing.T) {
 				t.Errorf("have %+v, want %s with %q", got, c.want, c.says)
 			}
 			if c.want == tool.BadArguments && !strings.Contains(got.Content, `"properties"`) {
-				t.Errorf("the model is not told the schema: %s", got.Content)
+				t.Errorf("the model does not receive the schema: %s", got.Content)
 			}
 			recorded(t, decisions, c.tool, c.want, len(c.arguments))
 			if secret := c.name == "secret error" || c.name == "panic"; secret != (len(log) == 1) {
@@ -127,7 +127,7 @@ func TestCall_Outcomes(t *testing.T) {
 	}
 }
 
-// recorded wants one record of a call of a tool whose grant is its name.
+// recorded checks that there is one record of a call of a tool whose grant is its name.
 func recorded(t *testing.T, decisions []tool.Decision, name string, outcome tool.Outcome, bytes int) {
 	t.Helper()
 	if outcome == tool.Unknown {
@@ -188,7 +188,7 @@ func TestDefine_Invalid(t *testing.T) {
 		return "",
 			nil
 	}); err == nil {
-		t.Error("arguments that are no struct were taken")
+		t.Error("arguments that are not a struct were accepted")
 	}
 	if _, err := tool.Define("x", "", "x", func(context.Context, struct{ C chan int }) (string, error) {
 		return "",
@@ -198,7 +198,7 @@ func TestDefine_Invalid(t *testing.T) {
 	}
 }
 
-// A run's own tools go into a registry of its own.
+// With puts a run's own tools into a new registry.
 func TestRegistry_With(t *testing.T) {
 	frozen, err := tool.NewRegistry(define(t, "a", echo))
 	if err != nil {

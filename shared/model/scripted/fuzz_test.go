@@ -12,8 +12,8 @@ import (
 	"carrel/shared/tool"
 )
 
-// FuzzMessage checks that whatever a user writes gets an answer with one end, a panic only where the script asks for
-// one, and a calculation only of something that was written.
+// FuzzMessage checks that every message gets an answer with one end, that only a script causes a panic, and that only
+// expressions of the message are calculated.
 func FuzzMessage(f *testing.F) {
 	for _, seed := range []string{"what is 12*(3+4)?", "2 + 2, please", "((1+2", "-", "1 ,5+3", "H2+O2", "/say x\ny",
 		"/stream 3 1 9",

@@ -9,7 +9,7 @@ import (
 	"carrel/shared/model/scripted"
 )
 
-// What results demand is done only where the script says that it obeys, and only as often.
+// Calls that results contain are made only where the script has /obey, and only once for each.
 func TestObey(t *testing.T) {
 	model := scripted.New(scripted.Config{Pace: -1})
 	call := func(id, name string) agui.Message {

@@ -12,7 +12,7 @@ import (
 	"carrel/shared/tool"
 )
 
-// What the assistant makes of a message: the tool that it calls, with its arguments.
+// Messages, and the tool calls that the assistant makes for them.
 func TestRequestedTool(t *testing.T) {
 	offered := []string{"ask", "clock", "notes_clear", "notes_delete", "notes_list", "notes_save", "notes_search"}
 	for message, want := range map[string]string{
@@ -41,7 +41,7 @@ func TestRequestedTool(t *testing.T) {
 	}
 }
 
-// called is the tool call of one model call.
+// called returns the tool call of one model call.
 func called(t *testing.T, message string, tools []string) (call string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ type conversation struct {
 	cancel time.Duration // after which the next run is cancelled; 0: never
 }
 
-// ask makes one run of the whole: the sample agent with the scripted model, the calculator and the engine.
+// ask executes one run with the sample agent, the scripted model, the calculator and the engine.
 func (c *conversation) ask(question string) agui.Event {
 	c.t.Helper()
 	made, err := calculator.New()
@@ -98,7 +98,7 @@ func (c *conversation) emit(e agui.Event) {
 	}
 }
 
-// said is the conversation as a person reads it.
+// said returns the conversation as a person reads it.
 func (c *conversation) said() string {
 	var lines []string
 	for _, m := range c.folder.Messages() {
@@ -211,7 +211,7 @@ func TestFail(t *testing.T) {
 	}
 }
 
-// A person sees text stream: some tens of pieces at about 50 a second.
+// Text streams word by word, at about 50 words per second.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -271,7 +271,7 @@ func TestStream_ContextError(t *testing.T) {
 	}
 }
 
-// What a model was given can be looked at: instructions, tools, and all of the conversation.
+// /recite shows the whole request: instructions, tools, and the conversation.
 func TestRecite(t *testing.T) {
 	c, _ := talk(t, "/say hello\n/call calculator {\"expression\":\"6*7\"}", "/recite")
 	last := c.folder.Messages()[len(c.folder.Messages())-1].Content

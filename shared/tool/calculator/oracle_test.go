@@ -16,7 +16,8 @@ import (
 // oracle makes random expressions together with their exact values.
 type oracle struct{ *rand.Rand }
 
-// expression is one of some depth; the value is nil if it has none, or one that is too large for a test.
+// expression returns a random expression of some depth. The value is nil if the expression has none, or a value too
+// large for a test.
 func (o oracle) expression(depth int) (string, *big.Rat) {
 	if depth == 0 {
 		return o.number()
@@ -83,7 +84,7 @@ func (o oracle) number() (string, *big.Rat) {
 	return text, value
 }
 
-// right reports whether a result says what a value is: exactly, or rounded in its 34th digit.
+// right reports whether a result is the value, exactly or rounded at its 34th digit.
 func right(result string, value *big.Rat) bool {
 	short, rounded := strings.CutPrefix(result, "≈ ")
 	short = strings.TrimSuffix(short, " (rounded to 34 digits)")
@@ -98,7 +99,7 @@ func right(result string, value *big.Rat) bool {
 	return err == nil && ok && off.Abs(off).Cmp(half) <= 0
 }
 
-// No result is wrong. What the calculator cannot compute exactly it refuses.
+// No result is wrong. The calculator refuses an expression that it cannot compute exactly.
 func TestEvaluate_Random(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("SEED"); s != "" {
@@ -135,7 +136,7 @@ func TestEvaluate_Random(t *testing.T) {
 	t.Logf("SEED=%d: %d exact, %d rounded, %d refused", seed, exact, rounded, refused)
 }
 
-// An expression of the longest length takes no more than a moment, whatever stands in it.
+// Every expression of the maximum length is evaluated quickly.
 func TestEvaluate_Duration(t *testing.T) {
 	for _, c := range []string{
 		strings.Repeat("(1/7)^1000+(1/11)^999+(1/13)^998+", 14) + "1",

@@ -15,7 +15,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// book is a user's notes in memory: at most three.
+// book stores a user's notes in memory, at most three.
 type book struct{ notes []chat.Note }
 
 func (b *book) SaveNote(_ context.Context, text string) (chat.Note, error) {
@@ -123,7 +123,7 @@ func TestNotes_WithoutGrant(t *testing.T) {
 	}
 }
 
-// What cannot be undone is done only once a person has agreed.
+// Notes are deleted only after a person has approved.
 func TestNotes_DeleteNeedsApproval(t *testing.T) {
 	b := &book{notes: []chat.Note{{ID: 1, Text: "a"}, {ID: 2, Text: "b"}}}
 	d := dispatcher(t, b, notes.Grant)
