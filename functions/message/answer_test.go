@@ -46,8 +46,8 @@ func TestRun_ResponseMustFitInterrupt(t *testing.T) {
 	}
 	for answer, says := range wrong {
 		no := w.rejected(resumes("r2", answer))
-		told, err := json.Marshal(no.Message)
-		if err != nil || idsOf(no.Interrupts) != "i1" || !strings.Contains(string(told), says) ||
+		message, err := json.Marshal(no.Message)
+		if err != nil || idsOf(no.Interrupts) != "i1" || !strings.Contains(string(message), says) ||
 			!strings.Contains(no.Message, "Which city?") || !strings.Contains(no.Message, "answer it again") {
 			t.Errorf("%s was refused with %+v", answer, no)
 		}

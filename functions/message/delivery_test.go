@@ -46,19 +46,19 @@ func (r *rig) counted() map[string]float64 {
 func TestFrame_RefusalsAreCounted(t *testing.T) {
 	t.Attr("row", "E2: a rejected frame is counted")
 	r := newRig(t)
-	late := r.window("alice", "w2=")
-	late.life = 0
+	expired := r.window("alice", "w2=")
+	expired.life = 0
 	sum, sent := 0.0, 0
 	for _, c := range []struct {
 		code string
 		w    window
 		body string
 	}{
-		{"bad_frame", r.window("alice", "w1="), `{"type":"ping","told-in-confidence":1}`},
-		{"bad_frame", r.window("alice", "w1="), `told-in-confidence`},
-		{"token_expired", late, `{"type":"ping"}`},
-		{"token_expired", late, `told-in-confidence`},
-		{"not_found", r.window("alice", "w1="), `{"type":"rename","threadId":"t","title":"told-in-confidence"}`},
+		{"bad_frame", r.window("alice", "w1="), `{"type":"ping","confidential":1}`},
+		{"bad_frame", r.window("alice", "w1="), `confidential`},
+		{"token_expired", expired, `{"type":"ping"}`},
+		{"token_expired", expired, `confidential`},
+		{"not_found", r.window("alice", "w1="), `{"type":"rename","threadId":"t","title":"confidential"}`},
 		{"unknown_agent", r.window("alice", "w1="), strings.Replace(hi, `"n":2`, `"n":2,"agent":"nobody"`, 1)},
 		{"", r.window("alice", "w1="), `{"type":"ping"}`},
 	} {
@@ -68,7 +68,7 @@ func TestFrame_RefusalsAreCounted(t *testing.T) {
 		if c.code == "" {
 			want = 0
 		} else if !strings.Contains(log, `"msg":"refuse a frame"`) || !strings.Contains(log, `"code":"`+c.code+`"`) ||
-			!strings.Contains(log, c.w.user.Hash()) || strings.Contains(log, "told-in-confidence") {
+			!strings.Contains(log, c.w.user.Hash()) || strings.Contains(log, "confidential") {
 			t.Errorf("%s: the log is %s", c.body, log)
 		}
 		got := r.counted()[monitor.FramesRefused]

@@ -25,7 +25,7 @@ func TestFrame_TokenExpiresDuringAnswer(t *testing.T) {
 		strings.Replace(hi, `"n":2,`, `"n":2,"agent":"none",`, 1):    &wire.Rejected{Code: wire.CodeUnknownAgent},
 		strings.Replace(hi, `"threadId":"t"`, `"threadId":"t t"`, 1): &wire.Error{Code: wire.CodeBadFrame},
 	} {
-		mine, late := 0, 0
+		answered, expired := 0, 0
 		for life := range 20 {
 			w := r.window(fmt.Sprint("alice", life), fmt.Sprintf("w%d=", life))
 			w.life, looks = time.Duration(life)*time.Second, 0
@@ -36,15 +36,15 @@ func TestFrame_TokenExpiresDuringAnswer(t *testing.T) {
 			}
 			switch e, isError := got[0].(*wire.Error); {
 			case isError && e.Code == wire.CodeTokenExpired && e.RequestID != "":
-				late++
+				expired++
 			case code(got[0]) == code(own):
-				mine++
+				answered++
 			default:
 				t.Errorf("%s: answered %+v", body, got[0])
 			}
 		}
-		if mine == 0 || late < 3 {
-			t.Errorf("%s: %d answers, %d that the token is past: that proves nothing", body, mine, late)
+		if answered == 0 || expired < 3 {
+			t.Errorf("%s: %d answers, %d token_expired: that proves nothing", body, answered, expired)
 		}
 	}
 }

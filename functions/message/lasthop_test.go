@@ -140,7 +140,7 @@ func TestFrame_ConnectionOfAnotherUser(t *testing.T) {
 	alice.send(hi)
 	alice.does("r1", "for alice only", false)
 	bob := r.window("bob", "w1=")
-	bodies := map[string]string{"no frame": `{"type":"nothing"}`, "a past token": `{"type":"ping"}`}
+	bodies := map[string]string{"no frame": `{"type":"nothing"}`, "an expired token": `{"type":"ping"}`}
 	frames := everyFrame(t)
 	for _, typ := range wire.ClientTypes() {
 		bodies[string(typ)] = frames[typ]
@@ -162,7 +162,7 @@ func TestFrame_ConnectionOfAnotherUser(t *testing.T) {
 		for name, body := range bodies {
 			r.log.Reset()
 			bob.life = time.Hour
-			if name == "a past token" {
+			if name == "an expired token" {
 				bob.life = -time.Second
 			}
 			began := time.Now()

@@ -132,7 +132,7 @@ func TestEmitter_ListsFailOrHang(t *testing.T) {
 func TestEmitter_ForeignConnection(t *testing.T) {
 	t.Attr("row", "C5: a run posts to no connection of another user")
 	synctest.Test(t, func(t *testing.T) {
-		edge := lasthoptest.New(conn("mine"), conn("theirs"), conn("silent"))
+		edge := lasthoptest.New(conn("own"), conn("theirs"), conn("silent"))
 		edge.Foreign = []error{&chat.ForeignError{Connection: "copied"}}
 		theirs := conn("theirs")
 		theirs.Owner = chat.OwnerHash(chattest.User(t, "bob").Hash())
@@ -145,14 +145,14 @@ func TestEmitter_ForeignConnection(t *testing.T) {
 		if slices.Sort(r.violations); !slices.Equal(r.violations, []chat.ConnectionID{"copied", "theirs"}) {
 			t.Errorf("violations of %v", r.violations)
 		}
-		if got := edge.Events(t, "mine", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" ||
+		if got := edge.Events(t, "own", 0); types(got) != "RUN_STARTED TEXT_MESSAGE_START RUN_FINISHED" ||
 			len(edge.Got["theirs"]) > 0 {
-			t.Errorf("mine got %s, theirs %d frames", types(got), len(edge.Got["theirs"]))
+			t.Errorf("own got %s, theirs %d frames", types(got), len(edge.Got["theirs"]))
 		}
 		to := recipients(edge)
 		var reported []chat.ConnectionID
 		to.Violation = func(id chat.ConnectionID) { reported = append(reported, id) }
-		before := len(edge.Got["mine"])
+		before := len(edge.Got["own"])
 		err := lasthop.Broadcast(t.Context(), to, &wire.Done{})
 		if slices.Sort(reported); !slices.Equal(reported, []chat.ConnectionID{"copied", "theirs"}) || err != nil {
 			t.Errorf("a broadcast reports violations of %v, %v", reported, err)
@@ -162,8 +162,8 @@ func TestEmitter_ForeignConnection(t *testing.T) {
 		}
 		t.Attr("figure", fmt.Sprintf("2 rows of another's among a user's: %d violations, %d frames posted there",
 			len(r.violations), len(edge.Got["theirs"])))
-		if len(edge.Got["mine"]) != before+1 || len(edge.Got["theirs"]) > 0 {
-			t.Errorf("the broadcast posted %d frames to mine and %d to theirs", len(edge.Got["mine"])-before,
+		if len(edge.Got["own"]) != before+1 || len(edge.Got["theirs"]) > 0 {
+			t.Errorf("the broadcast posted %d frames to own and %d to theirs", len(edge.Got["own"])-before,
 				len(edge.Got["theirs"]))
 		}
 	})

@@ -22,9 +22,9 @@ func TestEmitter_WatchersReceiveTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, other, silent := conn("a"), conn("b"), conn("other"), conn("silent")
 		other.Thread, silent.N = "another", 0
-		past := conn("past")
-		past.TokenExpires = time.Now()
-		r := newRig(t, &fakeLog{takes: 5 * time.Millisecond}, lasthoptest.New(a, b, other, silent, past))
+		expired := conn("expired")
+		expired.TokenExpires = time.Now()
+		r := newRig(t, &fakeLog{takes: 5 * time.Millisecond}, lasthoptest.New(a, b, other, silent, expired))
 		r.emit(t, opening()...)
 		for i := range 200 {
 			r.emit(t, text(fmt.Sprintf("%d ", i)))
@@ -39,7 +39,7 @@ func TestEmitter_WatchersReceiveTheLog(t *testing.T) {
 				t.Errorf("%s got %s saying %q", id, types(got), said(got))
 			}
 		}
-		for _, id := range []chat.ConnectionID{"other", "silent", "past"} {
+		for _, id := range []chat.ConnectionID{"other", "silent", "expired"} {
 			if n := len(r.edge.Got[id]); n > 0 {
 				t.Errorf("%s got %d frames", id, n)
 			}
@@ -169,7 +169,7 @@ func TestEmitter_FullQueue(t *testing.T) {
 			t.Errorf("after its hello it got %q, want the last record", types(got))
 		}
 		r.end(t)
-		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and told of %d time", r.Stats().Cut, len(edge.Rows),
+		t.Attr("figure", fmt.Sprintf("%d cut of %d connections, and %d reported", r.Stats().Cut, len(edge.Rows),
 			len(r.reported)))
 	})
 }
