@@ -22,8 +22,8 @@ import (
 // reference is the turn of docs/performance.md: two tool calls, and 200 deltas at 50 a second.
 const reference = "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50"
 
-// proxyCounter counts a user's requests at the proxy and recognises the user by the keys in them: the meters do not look
-// there.
+// proxyCounter counts a user's requests at the proxy and recognises the user by the keys in them. The meters use other
+// sources.
 type proxyCounter struct {
 	mu       sync.Mutex
 	requests int

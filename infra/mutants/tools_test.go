@@ -27,7 +27,8 @@ func callGuards() []guard {
 		return Result{Outcome: Denied`,
 		},
 		{
-			name: "tools: the arguments before the limit", file: dispatch, row: "D1", test: tools + "TestCall_OrderOfChecks",
+			name: "tools: the arguments before the limit", file: dispatch, row: "D1",
+			test: tools + "TestCall_OrderOfChecks",
 			from: `if err := t.check(json.RawMessage(c.Arguments)); err != nil {`,
 			to:   `if err := t.check(json.RawMessage(c.Arguments)); err != nil && d.count(t, c.ID) {`,
 		},

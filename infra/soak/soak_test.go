@@ -176,5 +176,6 @@ func start(t *testing.T, seed uint64) *stack.Stack {
 		RetryDelays: []time.Duration{300 * time.Millisecond, time.Second},
 		Reorder:     15 * time.Millisecond, Life: 50 * time.Second, LoseDisconnects: seed%2 == 0,
 		Parameters: map[string]string{"RunBurst": "1000000", "RunsPerHour": "1000000",
-			"FrameBurst": strconv.Itoa(chat.DefaultLimits().FrameBurst), "RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
+			"FrameBurst": strconv.Itoa(chat.DefaultLimits().FrameBurst),
+			"RunSeconds": fmt.Sprint(int(runTime / time.Second))}})
 }

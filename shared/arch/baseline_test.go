@@ -62,7 +62,8 @@ func (r ratchet) compare(f findings, base map[string]int) (more, fewer []string)
 		n, most := len(f.places[folder]), max(base[r.name+" "+folder], r.limit(f.words[folder]))
 		if n > most {
 			more = append(more, fmt.Sprintf("%s: %s has %d violations, and at most %d are allowed. %s. "+
-				"They begin with:\n\t%s", r.name, folder, n, most, r.fix, strings.Join(f.places[folder][:min(n, 20)], "\n\t")))
+				"They begin with:\n\t%s", r.name, folder, n, most, r.fix,
+				strings.Join(f.places[folder][:min(n, 20)], "\n\t")))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(base)) {
