@@ -26,13 +26,13 @@ func TestBuild_WrongVariables(t *testing.T) {
 	for name, value := range wrong {
 		err := gatewaytest.Build(environment(), map[string]string{name: value}, build)
 		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("a wrong %s: error %v, want one that names it", name, err)
+			t.Errorf("a wrong %s: error %v, want it to name the variable", name, err)
 		}
 	}
 	err := gatewaytest.Build(environment(), wrong, build)
 	for _, value := range []string{"http://issuer.test", "audience", `"any"`, `"role"`, `"page.test"`} {
 		if err == nil || !strings.Contains(err.Error(), value) {
-			t.Errorf("every variable is wrong: error %v, want one that names %s too", err, value)
+			t.Errorf("every variable is wrong: error %v, want it to name %s too", err, value)
 		}
 	}
 }

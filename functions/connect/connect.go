@@ -26,9 +26,10 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// Handle refuses the handshake if the event has no user, if the connection belongs to another user, or if the user sends
-// too many frames. A browser cannot read the reason of a refusal: it sees only a socket that fails. For this reason a
-// connection whose session has ended is accepted and not recorded, and the answer to its first hello states the reason.
+// Handle refuses the handshake if the event has no user, if the connection belongs to another user, or if the user
+// sends too many frames. A browser cannot read the reason of a refusal: it sees only a socket that fails. For this
+// reason a connection whose session has ended is accepted and not recorded, and the answer to its first hello states
+// the reason.
 func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)
 	if errors.Is(err, chat.ErrNoUser) {

@@ -124,8 +124,8 @@ func TestConnect_EventWithoutUser(t *testing.T) {
 	}
 }
 
-// A connect on a connection that is recorded for another user is refused, changes nothing, and is recorded as a violation.
-// A repeated connect of the same user is no violation.
+// A connect on a connection that is recorded for another user is refused, changes nothing, and is recorded as a
+// violation. A repeated connect of the same user is not.
 func TestConnect_ConnectionOfAnotherUser(t *testing.T) {
 	t.Attr("row", "E2: a connect on another user's connection is recorded")
 	h, e, out := newLoggedHandler(t)

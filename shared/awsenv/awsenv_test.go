@@ -27,10 +27,10 @@ func TestConfig_MissingVariables(t *testing.T) {
 	_, all := awsenv.Config(env(nil))
 	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		if _, err := awsenv.Config(env(standard(name, ""))); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("without %s: error %v, want one that names it", name, err)
+			t.Errorf("without %s: error %v, want it to name the variable", name, err)
 		}
 		if all == nil || !strings.Contains(all.Error(), name) {
-			t.Errorf("without any variable: error %v, want one that names %s too", all, name)
+			t.Errorf("without any variable: error %v, want it to name %s too", all, name)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func TestClock(t *testing.T) {
 	for _, text := range []string{"soon", "5", "5m1s", "-301s"} {
 		if _, err := read(map[string]string{"CLOCK_SKEW": text}, (*boot.Env).Clock); err == nil ||
 			!strings.Contains(err.Error(), "CLOCK_SKEW") {
-			t.Errorf("%q: error %v, want one that names CLOCK_SKEW", text, err)
+			t.Errorf("%q: error %v, want it to name CLOCK_SKEW", text, err)
 		}
 	}
 }

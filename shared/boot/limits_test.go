@@ -43,6 +43,6 @@ func TestLimits_OutOfRange(t *testing.T) {
 	}
 	_, err := read(map[string]string{"RUN_SECONDS": "9000", "RUN_ATTEMPTS": "x"}, (*boot.Env).Limits)
 	if err == nil || !strings.Contains(err.Error(), "RUN_SECONDS") || !strings.Contains(err.Error(), "RUN_ATTEMPTS") {
-		t.Errorf("two wrong variables: error %v, want one that names both", err)
+		t.Errorf("two wrong variables: error %v, want it to name both", err)
 	}
 }

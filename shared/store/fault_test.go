@@ -315,7 +315,7 @@ func TestSweepYields(t *testing.T) {
 }
 
 // An admission takes into account what other processes change between its reads and its write.
-func TestAdmissionDecidesOnWhatStands(t *testing.T) {
+func TestAdmit_ConcurrentChanges(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o opener) {
 		t.Run("cancelled before admission", func(t *testing.T) {
 			s := newScene(t, o)

@@ -18,7 +18,7 @@ const (
 
 var errFetchedRecently = errors.New("the keys of the issuer were fetched a moment ago and do not include this key")
 
-// private reports whether nobody can change a response of this address on its way: the address is https, or on this
+// private reports whether a response from this address cannot be changed on its way: the address is https, or on this
 // machine.
 func private(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())

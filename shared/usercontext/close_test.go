@@ -84,7 +84,7 @@ func TestClose_CleanUpFails(t *testing.T) {
 			`still running: ["stubborn"]`,
 		} {
 			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("error %[2]v, want one that holds %[1]q", want, err)
+				t.Errorf("error %[2]v, want it to contain %[1]q", want, err)
 			}
 		}
 		if strings.Contains(err.Error(), "good") {

@@ -20,13 +20,13 @@ func Configured[H any](tb testing.TB, required map[string]string, build func(*bo
 		all[name] = ""
 		if err := Build(required, map[string]string{name: ""}, build); err == nil ||
 			!strings.Contains(err.Error(), name) {
-			tb.Errorf("without %s: error %v, want one that names it", name, err)
+			tb.Errorf("without %s: error %v, want it to name the variable", name, err)
 		}
 	}
 	err := Build(required, all, build)
 	for name := range required {
 		if err == nil || !strings.Contains(err.Error(), name) {
-			tb.Errorf("without any variable: error %v, want one that names %s too", err, name)
+			tb.Errorf("without any variable: error %v, want it to name %s too", err, name)
 		}
 	}
 }
