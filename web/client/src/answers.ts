@@ -109,7 +109,7 @@ export class Answers {
   refused(runId: string, frame: Rejected | ErrorFrame, now: number): void {
     const { code, message, field, retryAfterMs } = frame;
     const run = this.#out.requests.run(runId);
-    // Another device was faster, or asked meanwhile: what is open now.
+    // Another device was faster: the open interrupts are now these.
     if (run?.threadId !== undefined && frame.type === "rejected" && code === "interrupted") {
       this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
     }

@@ -119,8 +119,8 @@ export class CarrelClient {
   }
 
   /**
-   * Answers what the agent asks in a thread, all of it, and returns the id of the run that goes on with the answers; a new
-   * user message may go with them. Throws if a question of the open thread is left out, or it is too long to be sent.
+   * Responds to all open interrupts of a thread, perhaps with a new user message, and returns the id of the run. Throws if
+   * an interrupt of the open thread has no response, or if the frame would be too long.
    */
   respond(threadId: string, responses: readonly Resume[], text = ""): string {
     const { thread } = this.state;
@@ -201,8 +201,8 @@ export class CarrelClient {
   }
 
   /**
-   * Erases all that the user has, for ever. Resolves when that is durable and nothing can stop it; `state.erasure` tells
-   * how far it is.
+   * Erases everything of the user, for ever. Resolves when that is durable and cannot be stopped; `state.erasure` has the
+   * progress.
    */
   async erase(): Promise<void> {
     await this.#ask({ type: "erase", requestId: "erase", confirm: true });

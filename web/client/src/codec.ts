@@ -3,10 +3,10 @@ import { MAX_FRAME } from "./protocol.ts";
 import type { ClientFrame, Run } from "./client-frames.ts";
 import type { ServerFrame } from "./server-frames.ts";
 
-/** Of an answer, in bytes. */
+/** The limit of a response's payload, in bytes. */
 const MAX_PAYLOAD = 8 * 1024;
 
-/** What a client may send: of one message's text, in bytes, and of messages in a run. */
+/** The limits of one message's text, in bytes, and of the messages in a run. */
 export interface Limits {
   readonly textBytes: number;
   readonly messages: number;
@@ -33,8 +33,8 @@ const REQUIRED: { readonly [T in Exclude<ServerFrame["type"], "">]: Readonly<Rec
 };
 
 /**
- * Decodes a server's frame. A frame without a type is `Untyped`; what is no frame that this client knows is undefined
- * and is to be passed over. Throws if it is not JSON or lacks what its type requires.
+ * Decodes a server's frame. A frame without a type is `Untyped`. Returns undefined for an unknown type, which the caller
+ * ignores. Throws if the text is not JSON or lacks a field that its type requires.
  */
 export function decodeServer(text: string): ServerFrame | undefined {
   const frame: unknown = JSON.parse(text);

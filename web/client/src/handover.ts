@@ -4,12 +4,12 @@ import { Parts } from "./parts.ts";
 
 /** How long the next socket's hello may be without an answer, in ms. */
 const ANSWER_WITHIN = 10_000;
-/** More than a hello is answered with. What does not fit is asked for again. */
+/** More than the answer to a hello has. The client requests the rest again. */
 const MAX_FRAMES = 256;
 
-/** The next socket, which is open and said hello, while the last one is in use until it is answered. */
+/** The next socket while the last one is in use: it is open, and its hello has no answer yet. */
 export class Handover {
-  /** What came on it, for when it takes over. */
+  /** The frames that it has received, for its promotion. */
   readonly frames: string[] = [];
   readonly #parts = new Parts();
   /** It said that the user's sessions were ended, or that the user sends too many frames. */

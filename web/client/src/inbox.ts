@@ -8,7 +8,7 @@ import type { Timers } from "./timers.ts";
 import type { ConnectionStatus } from "./status.ts";
 import type { ThreadViews } from "./threadviews.ts";
 
-/** What the parts of a session share. */
+/** The parts of a view, which it shares with its inbox. */
 export interface ViewParts {
   readonly views: ThreadViews;
   readonly timers: Timers;
@@ -19,7 +19,7 @@ export interface ViewParts {
   readonly giveUp: (now: number) => void;
 }
 
-/** Takes what the server says on the socket in use. */
+/** Handles the frames of the socket in use. */
 export class Inbox {
   readonly #view: ViewParts;
   readonly #parts = new Parts();
@@ -34,7 +34,7 @@ export class Inbox {
     this.#view = view;
   }
 
-  /** Another socket, or none: nothing of the last one's is to be completed. */
+  /** The socket has changed: discards incomplete frames. */
   anew(): void {
     this.#answeredN = 0;
     this.#parts.clear();
@@ -161,7 +161,7 @@ export class Inbox {
     this.#view.giveUp(now);
   }
 
-  /** A thread is gone. The open one is asked for once more, which empties it. */
+  /** A thread was deleted. For the open one, sends a hello, whose ready empties the view. */
   #deleted(threadId: string, now: number): void {
     if (this.#view.views.list.delete(threadId) && threadId === this.#view.views.open) this.#view.out.hello(now);
   }

@@ -1,28 +1,28 @@
 import type { AgentEvent, Interrupt, Resume } from "./events.ts";
 
-/** Approves a call that a person was asked about: as the model wrote it, or with other arguments. */
+/** The response that approves a call: as the model wrote it, or with other arguments. */
 export function approve({ id }: Interrupt, args?: Readonly<Record<string, unknown>>): Resume {
   return { interruptId: id, status: "resolved", ...(args !== undefined && { payload: { approved: true, arguments: args } }) };
 }
 
-/** Refuses a call, or to answer. */
+/** The response that refuses a call or an input. */
 export function refuse({ id }: Interrupt): Resume {
   return { interruptId: id, status: "cancelled" };
 }
 
-/** What an agent has asked in one thread and nobody has answered yet. */
+/** The open interrupts of one thread. */
 export class Interrupts {
   #open: readonly Interrupt[] = [];
-  /** Answered by a run that has begun: nothing opens these again. */
+  /** Closed by a run that has begun: they never open again. */
   readonly #answered = new Set<string>();
 
-  /** Those that none of the given runs answers. */
+  /** The open interrupts to which none of the given runs responds. */
   openExcept(runs: readonly { readonly resume?: readonly Resume[] }[]): readonly Interrupt[] {
     const answered = new Set(runs.flatMap((run) => run.resume ?? []).map(({ interruptId }) => interruptId));
     return answered.size === 0 ? this.#open : this.#open.filter(({ id }) => !answered.has(id));
   }
 
-  /** Takes an applied event. A run begins only where nothing is asked any more. */
+  /** Applies an event. RUN_STARTED closes all: a run begins only in a thread without open interrupts. */
   event({ type, input, outcome }: AgentEvent): void {
     if (type === "RUN_STARTED") {
       for (const { interruptId } of input?.resume ?? []) this.#answered.add(interruptId);
@@ -30,7 +30,7 @@ export class Interrupts {
     } else if (type === "RUN_FINISHED" && outcome?.type === "interrupt") this.set(outcome.interrupts);
   }
 
-  /** Takes what the server says is open. */
+  /** Replaces the open interrupts, except those that an applied event has closed. */
   set(interrupts: readonly Interrupt[] = []): void {
     this.#open = interrupts.filter(({ id }) => !this.#answered.has(id));
   }

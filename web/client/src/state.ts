@@ -2,28 +2,28 @@ import type { MessageRun } from "./headers.ts";
 import type { Cursor } from "./client-frames.ts";
 import type { AgentEvent, Interrupt, Message, Resume } from "./events.ts";
 
-/** A run that is asked for and has no events yet. */
+/** A requested run without events. */
 export interface QueuedRun {
   readonly runId: string;
   /** sending: no answer yet; starting: accepted; queued: behind others. */
   readonly state: "sending" | "starting" | "queued";
   readonly messages: readonly Message[];
-  /** The answers that it brings. */
+  /** Its responses to interrupts. */
   readonly resume?: readonly Resume[];
 }
 
-/** What a person sees of one thread. Never changed: a new one is made. */
+/** The content of one thread as a person sees it. It is never changed: each change makes a new one. */
 export interface ThreadState {
   readonly threadId: string;
   /** The server has answered for this thread at least once. */
   readonly loaded: boolean;
-  /** Events are missing or may be: a gap, a question that is not answered, or no connection. */
+  /** Events are missing or may be: there is a gap, an unanswered hello, or no ready connection. */
   readonly lagging: boolean;
-  /** How many events are known to be missing, and are on their way or will be asked for. */
+  /** The number of events that are known to be missing. */
   readonly gap: number;
   /**
-   * Of what happened meanwhile some steps are not shown: the server keeps only the messages of them, or the thread began
-   * anew. Gone when the person goes on here.
+   * Events are missing for good, because the server keeps only their messages, or the thread has a new epoch. It ends when
+   * the person sends something in the thread.
    */
   readonly truncated?: boolean;
   readonly cursor?: Cursor;
@@ -39,7 +39,7 @@ export interface ThreadState {
   readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };
   /** The last run was stopped; gone when the next one starts. */
   readonly stopped: boolean;
-  /** What the agent asks and nobody has answered yet: a run goes only with answers to all of it. */
+  /** The open interrupts: the thread accepts a run only with responses to all of them. */
   readonly interrupts: readonly Interrupt[];
   /** Older messages exist. */
   readonly more: boolean;
@@ -47,7 +47,7 @@ export interface ThreadState {
   readonly deleted?: boolean;
 }
 
-/** Told of every event as it is applied, once each and in order. */
+/** Called with each event as it is applied, once each and in order. */
 export type OnEvent = (event: AgentEvent, runId: string, seq: number) => void;
 
 /** A run that has begun and not ended. */

@@ -1,16 +1,16 @@
 import type { Status } from "./port.ts";
 
-/** Where a connection stands, and whether it may come back by itself. */
+/** The status of the connection, and whether the client may reconnect without a person. */
 export class ConnectionStatus {
   status: Status = "connecting";
   /** An erase was accepted on this socket: nothing more is sent, and what comes is its done. */
   erasing = false;
   /** All that the user had is erased, as a done said. */
   erased = false;
-  /** What was learned of the user's things going, until a server is ready for the user again. */
+  /** The progress of an erasure, until the next ready. */
   erasure: "erasing" | "erased" | undefined;
 
-  /** Nothing but a person brings the connection back. */
+  /** The client opens no socket until a person acts. */
   get awaitsPerson(): boolean {
     return this.status === "replaced" || this.status === "erasing" || this.signedOut;
   }

@@ -7,7 +7,7 @@ import { Interrupts } from "./interrupts.ts";
 import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";
 
 /**
- * The exactly-once view of one thread: the client's clauses of docs/protocol.md that concern a thread. It knows no
+ * The view of one thread: the client requirements of docs/protocol.md that concern a thread. It knows no
  * socket and no time.
  */
 export class ThreadView {
@@ -87,7 +87,7 @@ export class ThreadView {
    * to when it came.
    */
   events(frame: Events, n: number): boolean {
-    // A new thread's first answer waits for nothing: nobody could know its epoch.
+    // The first run of a new thread is applied at once: no earlier frame could have its epoch.
     if (!this.#cursor && frame.seq === 1 && !this.#seen(frame.epoch)) {
       this.#cursor = { epoch: frame.epoch, seq: 0 };
       this.#adopted = { n };

@@ -69,7 +69,7 @@ export class View {
     this.tick(now);
   }
 
-  /** A socket is open and in use from now on: say hello and repeat what was not answered. */
+  /** A socket is open and in use from now on: sends hello and the unanswered requests. */
   connected(now: number): void {
     this.#handover = undefined;
     this.#status.connected();
@@ -79,8 +79,8 @@ export class View {
   }
 
   /**
-   * The next socket is open. If one is in use that stays so until this one's hello is answered: what comes on this one
-   * is told by `receiveNext`.
+   * The next socket is open. A socket in use stays in use until the hello of the next one is answered. Call `receiveNext`
+   * for the frames of the next one.
    */
   offered(now: number): void {
     if (!this.#timers.online) return this.connected(now);
@@ -102,7 +102,7 @@ export class View {
     }
   }
 
-  /** The socket in use is gone. The next one, if it is open already, takes its place. */
+  /** The socket in use is lost. Promotes the next one if that is open. */
   lost(now: number): void {
     this.#in.anew();
     this.#timers.lost(now);
@@ -220,13 +220,13 @@ export class View {
     this.#watch(now);
   }
 
-  /** The socket that was offered is of no use. */
+  /** Gives up the next socket. */
   #decline(now: number): void {
     this.#port.decline?.();
     this.refused(now);
   }
 
-  /** Nothing but a person brings a socket back. */
+  /** Opens no socket until a person acts. */
   #stop(): void {
     this.#timers.stop();
     if (this.#handover) this.#port.decline?.();
@@ -239,14 +239,14 @@ export class View {
     this.tick(now);
   }
 
-  /** A person asks something. Throws if it would be refused for sure. */
+  /** Runs before each request of a person. Throws if the server would refuse the request. */
   #asks(now: number): void {
     this.#used(now);
     if (this.#status.erasing) throw new Error("Everything that you have here is being deleted.");
     if (this.#status.signedOut) throw new Error("You were signed out. Sign in again.");
   }
 
-  /** A person has used the client. */
+  /** Runs before each act of a person. */
   #used(now: number): void {
     if (this.#status.used()) this.start(now);
   }
