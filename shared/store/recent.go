@@ -13,10 +13,10 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrBadCursor is returned for a cursor that no page of the list has given.
+// ErrBadCursor is returned for a cursor that the list cannot have returned.
 var ErrBadCursor = errors.New("no cursor of this list")
 
-// recentItem is what the index recent projects.
+// recentItem holds the attributes that the index recent projects.
 type recentItem struct {
 	SK     string `dynamodbav:"sk"`
 	Recent string `dynamodbav:"recent"`
@@ -109,7 +109,7 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 	return page, next, nil
 }
 
-// recent reads a page of the index, the newest row first, and where the next one begins.
+// recent reads a page of the index, newest row first, and returns the cursor of the next page.
 func (s *Store) recent(ctx context.Context, q span, limit int) (page []recentItem, next chat.ListCursor, err error) {
 	if q.high < q.low { // the cursor's row has expired; DynamoDB refuses such a span
 		return nil, "", nil

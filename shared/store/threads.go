@@ -9,7 +9,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// Thread is one thread's record.
+// Thread is the record of a thread.
 type Thread struct {
 	ID      chat.ThreadID
 	Epoch   chat.Epoch
@@ -20,11 +20,11 @@ type Thread struct {
 	Used    time.Time // the last admission of a run
 	// Pinned threads come first in lists, and archived ones last.
 	Pinned, Archived bool
-	// Interrupts are the questions that wait for a person and have not expired.
+	// Interrupts are the open interrupts that have not expired.
 	Interrupts []agui.Interrupt
 }
 
-// recent is the thread's place in the list.
+// recent returns the thread's sort key in the list.
 func (t Thread) recent() string {
 	class := usualThread
 	switch {
@@ -36,7 +36,7 @@ func (t Thread) recent() string {
 	return recentThread(class, millis(t.Used), string(t.ID))
 }
 
-// Thread reads a thread consistently, or chat.ErrNotFound.
+// Thread reads a thread, consistently. It fails with chat.ErrNotFound.
 func (s *Store) Thread(ctx context.Context, id chat.ThreadID) (Thread, error) {
 	if err := checkID("thread", id); err != nil {
 		return Thread{}, err

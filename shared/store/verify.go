@@ -12,31 +12,32 @@ import (
 	"carrel/shared/chat"
 )
 
-// Finding is one thing of a user's that does not fit the rest.
+// Finding is one inconsistency in a user's data.
 type Finding struct {
-	Kind   string `json:"kind"` // what is wrong, in a few words, always the same ones
+	Kind   string `json:"kind"` // the kind of inconsistency, one of a fixed set of texts
 	Thing  string `json:"thing"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// audit is one look at everything of a user.
+// audit is one check of all data of a user.
 type audit struct {
 	s        *Store
 	desk     queueItem
 	sessions sessionsItem
-	noted    bool // a ERASURE item is there
+	noted    bool // the item ERASURE exists
 	runs     map[string]runItem
 	inputs   map[string]string // the run of each input's key
 	threads  []threadItem
 	erasures map[Erasure]bool
 	conns    []connectionItem
-	kept     int // items in the partition of what tools keep
+	kept     int // items in the partition of the tools
 	found    []Finding
 }
 
-// Verify reads everything of the user and tells what does not fit: seats without runs and runs without seats, inputs of
-// no run, connections without owner, logs without an end, transcripts beyond a thread's head, what is left of the
-// deleted. What it reads is of different moments: only what is found again a moment later is wrong. For operators.
+// Verify reads all data of the user and returns the inconsistencies: slots without runs and runs without slots, inputs
+// without a run, connections without an owner, logs without an end, transcripts beyond a thread's head, and remains of
+// deleted threads. It reads items at different moments, so only an inconsistency that a second call finds again is
+// real. Operators use it.
 func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 	a := &audit{s: s, runs: map[string]runItem{}, inputs: map[string]string{}, erasures: map[Erasure]bool{}}
 	_, err := s.t.each(ctx, whole(s.pk), func(item attributes) (bool, error) {
@@ -67,7 +68,7 @@ func (a *audit) say(kind, thing, format string, args ...any) {
 	a.found = append(a.found, Finding{kind, thing, fmt.Sprintf(format, args...)})
 }
 
-// read sorts one item of the user's own partition in.
+// read adds one item of the user's partition to the audit.
 func (a *audit) read(item attributes) error {
 	var k struct {
 		SK      string `dynamodbav:"sk"`
@@ -112,7 +113,7 @@ func (a *audit) read(item attributes) error {
 	return nil
 }
 
-// judgeQueue compares the desk with the runs that it names.
+// judgeQueue compares the run queue with the runs that it names.
 func (a *audit) judgeQueue() {
 	threads := map[string]string{}
 	for run, thread := range a.desk.Slots {
@@ -147,7 +148,7 @@ func none(status string) string {
 	return status
 }
 
-// judgeRuns compares the runs with the desk and with what sweep looks at, and their inputs with them.
+// judgeRuns compares the runs with the run queue and the live index, and the inputs with the runs.
 func (a *audit) judgeRuns() {
 	for id, r := range a.runs {
 		_, sits := a.desk.Slots[id]
@@ -159,7 +160,7 @@ func (a *audit) judgeRuns() {
 			}
 			continue
 		case status == chat.RunQueued && !waits:
-			a.say("waiting run without place", id, "it is not in the desk's queue")
+			a.say("waiting run without place", id, "it is not in the run queue")
 		case status != chat.RunQueued && !sits:
 			a.say("run without slot", id, "it is %s", status)
 		}
@@ -181,7 +182,8 @@ func (a *audit) judgeSession(c connectionItem) {
 		a.say("connection without entry", c.ID, "the limit of connections does not count it")
 	}
 	if a.sessions.Barred || a.sessions.Before != 0 && c.SignedIn <= a.sessions.Before {
-		a.say("connection of an ended session", c.ID, "its user signed in at %d, and sign-ins up to %d are ended", c.SignedIn, a.sessions.Before)
+		a.say("connection of an ended session", c.ID, "its user signed in at %d, and sign-ins up to %d are ended",
+			c.SignedIn, a.sessions.Before)
 	}
 }
 
@@ -210,12 +212,12 @@ func (a *audit) judgeConnections(ctx context.Context) error {
 	return nil
 }
 
-// judgeForgotten looks whether anything keeps one who is to be erased from being so.
+// judgeForgotten checks that the erasure of a marked user can complete.
 func (a *audit) judgeForgotten() {
 	erased := a.desk.Expires != 0
 	switch {
 	case a.noted && !a.desk.Erasing:
-		a.say("erasure without mark", userErasureSort, "the desk is open")
+		a.say("erasure without mark", userErasureSort, "the run queue is not marked")
 	case a.desk.Erasing && !a.noted && !erased:
 		a.say("mark without erasure", queueSort, "sweep does not see it")
 	case erased && len(a.runs)+len(a.threads)+len(a.inputs)+a.kept > 0:
@@ -270,7 +272,8 @@ func (s *Store) orphan(ctx context.Context, pk string) ([]Finding, error) {
 		if err != nil || found {
 			return nil, err
 		}
-		var o ownerItem // who acts for a user alone leaves it to $disconnect, which may never come, or to its time to live
+		// Code with credentials for one user leaves it to $disconnect, which may never come, or to its time to live.
+		var o ownerItem
 		if _, err := s.t.get(ctx, ownerKey(chat.ConnectionID(id)), &o); err != nil || o.Expires != 0 {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ func (a *audit) judgeThread(ctx context.Context, t threadItem) error {
 	return err
 }
 
-// judgeTail looks at the last record of a log on which no run works.
+// judgeTail checks the last record of a log on which no run works.
 func (a *audit) judgeTail(t threadItem, tail recordItem) error {
 	r, err := tail.record()
 	if err != nil {
@@ -53,7 +53,8 @@ func (a *audit) judgeTail(t threadItem, tail recordItem) error {
 	}
 	switch {
 	case int64(tail.last()) > t.Head:
-		a.say("log beyond the head", t.ID, "it goes to %d by run %s, the head is %d, and no run works", tail.last(), tail.Run, t.Head)
+		a.say("log beyond the head", t.ID, "it ends at %d by run %s, the head is %d, and no run works",
+			tail.last(), tail.Run, t.Head)
 	case int64(tail.last()) < t.Head:
 		a.say("log short of the head", t.ID, "it goes to %d, the head is %d", tail.last(), t.Head)
 	case len(r.Events) == 0 || !r.Events[len(r.Events)-1].Terminal():
@@ -62,7 +63,7 @@ func (a *audit) judgeTail(t threadItem, tail recordItem) error {
 	return nil
 }
 
-// judgeLists compares the places of threads and runs in the user's lists with what they are.
+// judgeLists checks the sort keys of threads and runs in the user's lists.
 func (a *audit) judgeLists() {
 	for _, t := range a.threads {
 		_, _, ok := splitRecent(recentThreadPrefix, t.Recent)

@@ -15,7 +15,7 @@ type update struct {
 	change string // of attributes written #name
 	when   string
 	values attributes
-	names  map[string]string // those that are not their own word
+	names  map[string]string // aliases that differ from the attribute name
 }
 
 // set gives an expression a value. An update without one has no values at all: DynamoDB rejects an empty map.
@@ -34,8 +34,8 @@ func (u update) aliases() map[string]string {
 	return ns
 }
 
-// update makes the change and returns the item as it is then; refused (see there) it has the item as it was. A conflict
-// with a transaction is waited out.
+// update makes the change and returns the item after it. If the condition refuses the change, refused returns the
+// existing item from the error. update retries after a conflict with a transaction.
 func (t *Table) update(ctx context.Context, u update) (attributes, error) {
 	in := &dynamodb.UpdateItemInput{
 		TableName: &t.c.Name, Key: u.key.attributes(), UpdateExpression: &u.change, ConditionExpression: &u.when,
@@ -103,7 +103,7 @@ func (t *Table) putPart(item any, when string, values attributes) (types.Transac
 	return types.TransactWriteItem{Put: p}, nil
 }
 
-// transact writes all parts or none. The SDK gives each call a client token, so its own repetition is harmless.
+// transact writes all parts or none. The SDK gives each call a client token, so its own retries are harmless.
 func (t *Table) transact(ctx context.Context, parts ...types.TransactWriteItem) error {
 	_, err := t.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: parts})
 	return err
