@@ -21,7 +21,7 @@ type beginning struct {
 	more int
 }
 
-// write adds to a text, as far as the bounds allow.
+// write adds to a text and keeps the bounds.
 func (f *Folder) write(b *beginning, s string) {
 	if b.more > 0 {
 		b.more += len(s)

@@ -19,7 +19,7 @@ type Tool struct {
 	Effects tool.Effects // the same that the tool's package declares
 }
 
-// Grants returns the list. The order is that of the scopes in template.yaml.
+// Grants returns the list, in the order of the scopes in template.yaml.
 func Grants() []Grant {
 	readOnly, destructive := tool.Effects{ReadOnly: true}, tool.Effects{Destructive: true}
 	return []Grant{

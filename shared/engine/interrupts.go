@@ -147,8 +147,8 @@ func (p *PendingCall) approve(interrupt agui.Interrupt, payload json.RawMessage)
 // maxReason bounds the bytes of the text that explains why a response does not fit.
 const maxReason = 500
 
-// CheckResponse returns nil if a response refuses the interrupt or fits it. Otherwise it explains to the person what is
-// wrong and what to do.
+// CheckResponse returns nil if a response refuses the interrupt or fits it. Otherwise it explains the
+// fault to the person, and what to do.
 func CheckResponse(interrupt agui.Interrupt, response agui.Resume) *InvalidResponse {
 	if response.Status != agui.ResumeResolved || refuses(interrupt, response.Payload) {
 		return nil

@@ -40,7 +40,7 @@ func newRun(ctx context.Context, c Config) *run {
 	return r
 }
 
-// messageID makes the id of a message. Clients may not use ids with its prefix, so it differs from all of theirs.
+// messageID makes the id of a message. Clients may not use its prefix, so it differs from every id of a client.
 func (r *run) messageID() string { return chat.ServerPrefix + r.newID() }
 
 // loop makes the pending calls. Then it calls the model, and the tools that the model requests, until the answer is

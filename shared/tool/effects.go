@@ -21,7 +21,7 @@ func (t Tool) ReadOnly() Tool {
 }
 
 // Destructive returns a copy of the tool that declares that a call deletes or overwrites data. A person must approve
-// each call. The question is that of AskFirst, or a general one.
+// each call. Without AskFirst the question is a general one.
 func (t Tool) Destructive() Tool {
 	t.effects.Destructive = true
 	return t

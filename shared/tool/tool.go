@@ -101,7 +101,7 @@ func validate(schema *jsonschema.Resolved, text json.RawMessage) error {
 	return nil
 }
 
-// Error is a failure whose text the model reads. The text says what was wrong and what to do instead.
+// Error is a failure whose text the model reads. The text names the fault and what to do instead.
 type Error struct{ Text string }
 
 func (e *Error) Error() string { return e.Text }

@@ -1,6 +1,6 @@
 // Package notes provides the built-in tools that keep notes for a user, durably and in the user's own partition. They
 // are five tools instead of one tool with an action argument. So each schema has exactly the arguments of one action, which
-// models fill in more reliably, and the name of a call shows what it did.
+// models fill in more reliably, and the name of a call shows its action.
 package notes
 
 import (
