@@ -136,7 +136,8 @@ func (c *suite) checkSockets(sockets []*testkit.Device) {
 		c.Errorf("at most %d users ran at the same time: the runs overlapped too little to prove anything", most)
 	}
 	c.figure("%d users, %d sockets, %d runs, up to %d users at one moment", len(c.users), len(sockets), len(all), most)
-	c.figure("%d secrets or threads of others in %d frames (%.1f MB); %d frames met a busy function and were sent again",
+	c.figure("%d secrets or threads of others in %d frames (%.1f MB); "+
+		"%d frames met a busy function and were sent again",
 		foreign, frames,
 		float64(bytes)/1e6, notices)
 	testkit.VerifyWithAGUI(c.T, streams)
