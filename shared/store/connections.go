@@ -157,8 +157,8 @@ func (s *Store) watched(row connectionItem) (chat.Connection, error) {
 	return c, nil
 }
 
-// Acknowledge keeps what a connection's client says that it has applied, if it is more than what was kept, and
-// otherwise nothing: pings may come in any order. A connection that is not there is fine.
+// Acknowledge stores the position that a connection's client has applied, if it is higher than the stored one, because
+// pings may arrive in any order. It succeeds without a change if the connection has no row.
 func (s *Store) Acknowledge(ctx context.Context, id chat.ConnectionID, c chat.Cursor) error {
 	if err := errors.Join(checkConnectionID(id), checkID("epoch", c.Epoch)); err != nil {
 		return err

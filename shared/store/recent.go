@@ -22,9 +22,9 @@ type recentItem struct {
 	Recent string `dynamodbav:"recent"`
 }
 
-// Threads lists a page of threads: pinned ones first and archived ones last, and of each the one used last first.
-// before is the cursor of the page before ("": none), and next that of this one ("": no more rows). A limit below 1 is
-// 1.
+// Threads lists a page of threads: pinned threads first, archived threads last, and within each class the most recently
+// used first. before is the cursor of the previous page ("" for the first page), and next that of this page ("" if no
+// rows follow). A limit below 1 counts as 1.
 func (s *Store) Threads(ctx context.Context, before chat.ListCursor, limit int) (page []Thread, next chat.ListCursor, err error) {
 	q, err := s.recentSpan(recentThreadPrefix, before)
 	if err != nil {
@@ -54,9 +54,9 @@ func (s *Store) Threads(ctx context.Context, before chat.ListCursor, limit int) 
 	return page, next, nil
 }
 
-// Runs lists a page of runs, the newest first: those that have ended too, for as long as their records are kept. The
-// first page also has all runs that have not ended, whenever they were admitted. before, next and limit are as of
-// Threads. It fails with chat.ErrClosed for a user who is being erased.
+// Runs lists a page of runs, newest first, including ended runs for as long as their records are kept. The first page
+// also has all runs that have not ended. before, next and limit have the same meaning as for Threads. It fails with
+// chat.ErrClosed for a user who is being erased.
 func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (page []Run, next chat.ListCursor, err error) {
 	q, err := s.recentSpan(recentRunPrefix, before)
 	if err != nil {

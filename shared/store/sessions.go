@@ -92,8 +92,8 @@ func (i sessionsItem) admits(signedIn int64, now time.Time) error {
 	return nil
 }
 
-// room chooses what goes for one more entry: nothing below the limit; then entries whose socket API Gateway has ended
-// long ago; then, if that is not enough, the oldest. oldest is empty for an entry that exists already.
+// room chooses the entries to remove for one more entry: none below the limit; else the entries whose WebSocket API
+// Gateway has ended long ago; and, if that is not enough, the oldest. For an existing entry it chooses none.
 func (i sessionsItem) room(id string, limit int, now time.Time) (stale, oldest []string) {
 	if _, known := i.Open[id]; known || len(i.Open) < limit {
 		return nil, nil
@@ -244,9 +244,9 @@ func asIDs(ids []string) []chat.ConnectionID {
 	return all
 }
 
-// RemoveConnection forgets a connection, so that nothing is posted to it any more. One that is not there is fine. Its
-// owner record, which is not below the user's key, stays until Disconnect or its time to live, because sessions that
-// act for a user cannot reach it.
+// RemoveConnection removes a connection, so that nothing is posted to it any more. It succeeds if the connection has no
+// row. The owner record stays until Disconnect or its time to live: its key does not begin with the user's key, so
+// credentials for one user cannot reach it.
 func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err
