@@ -4,10 +4,10 @@ import { threadOf } from "./requests.ts";
 import type { Timers } from "./timers.ts";
 import type { ThreadViews } from "./threadviews.ts";
 
-/** Told when a request is answered, by a frame or by a refusal. */
+/** Called when a request is answered, by a frame or by a refusal. */
 export type OnAnswer = (requestId: string, frame: ServerFrame) => void;
 
-/** Takes what answers a request off the list of those that are repeated. */
+/** Removes answered requests from the requests that are repeated. */
 export class Answers {
   readonly #out: Outbox;
   readonly #views: ThreadViews;
@@ -21,7 +21,7 @@ export class Answers {
     this.#notify = notify;
   }
 
-  /** Something came that answers: the pause before repeating is short again. */
+  /** An answer has arrived: the retry pause is short again. */
   heard(): void {
     this.#timers.answered(this.#out.requests.empty);
   }
@@ -35,7 +35,7 @@ export class Answers {
     this.#out.runs(now);
   }
 
-  /** Anything but a run. */
+  /** The answer to a request other than a run. */
   plain(requestId: string, frame: ServerFrame): void {
     if (!this.#out.requests.answered(requestId)) return;
     this.heard();

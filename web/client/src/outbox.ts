@@ -10,7 +10,7 @@ export interface Where {
   readonly cursor?: Cursor;
 }
 
-/** What a session says, and in which order: it counts this connection's hellos and runs. */
+/** Sends the frames of a view in their order, and counts this connection's hellos and runs. */
 export class Outbox {
   readonly requests = new Requests();
   readonly #timers: Timers;
@@ -24,12 +24,12 @@ export class Outbox {
     this.#where = where;
   }
 
-  /** What this connection has counted to. */
+  /** The n of this connection's last hello or run. */
   get n(): number {
     return this.#n;
   }
 
-  /** A new socket: says all that it must be told, in the order that leaves it on the open thread. */
+  /** A new socket: sends the hello and the unanswered requests, in the order that ends on the open thread. */
   begin(now: number): void {
     this.#n = 0;
     this.requests.unsend();
@@ -84,7 +84,7 @@ export class Outbox {
     if (next.some((run) => !this.#here(run)) && this.#where().threadId !== undefined) this.hello(now);
   }
 
-  /** Says again what has no answer. */
+  /** Repeats the unanswered requests. */
   repeat(now: number): void {
     this.#say(now, this.#timers.asked);
     if (this.#timers.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });

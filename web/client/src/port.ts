@@ -1,7 +1,7 @@
 import type { ServerFrame } from "./server-frames.ts";
 import type { OnEvent } from "./state.ts";
 
-/** What the session wants of the world. It is called from within the session's own methods. */
+/** The effects of a view. The view calls them from within its own methods. */
 export interface Port {
   /** Sends one frame on the open socket. */
   send(text: string): void;

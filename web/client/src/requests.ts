@@ -30,8 +30,7 @@ const IN_ORDER = {
 export type Edit = Extract<Plain, { readonly type: { [T in Plain["type"]]: (typeof IN_ORDER)[T] extends true ? T : never }[Plain["type"]] }>;
 
 /**
- * What was asked and is not answered yet. All of it may be repeated at any time, because the server takes a repeated
- * request as the same one. Of a thread's runs, the next is sent after the answer to the last, and so with its renames and deletion.
+ * The unanswered requests. Each may be repeated at any time, because the server treats a repeat as the same request. Of a thread's runs, the next is sent after the answer to the last, and so with its renames and deletion.
  */
 export class Requests {
   readonly #plain = new Map<string, Plain>();
@@ -114,7 +113,7 @@ export class Requests {
     for (const run of this.#runs) run.threadId ??= threadId;
   }
 
-  /** Takes everything away, and returns the ids under which it was asked. */
+  /** Removes all requests, and returns their ids. */
   clear(): string[] {
     const ids = [...this.#plain.keys(), ...this.#edits.map((edit) => edit.requestId), ...this.#runs.map((run) => `run.${run.runId}`)];
     this.#plain.clear();

@@ -15,7 +15,7 @@ const RETRY_AFTER_MOST = 3_600_000;
 
 export type Due = "lost" | "connect" | "repeat" | "gap" | "ping";
 
-/** The clocks of a session: it says when what is due and knows nothing of frames. Times are ms. */
+/** The timers of a view. It knows nothing of frames. Times are ms. */
 export class Timers {
   readonly #random: () => number;
   online = false;
@@ -73,7 +73,7 @@ export class Timers {
     return set.length ? Math.min(...set) : undefined;
   }
 
-  /** What is due, which is then no longer. */
+  /** Returns the due timers and resets them. */
   take(now: number): Set<Due> {
     const due = new Set<Due>();
     const past = (t: number | undefined): boolean => t !== undefined && t <= now;
@@ -222,7 +222,7 @@ export class Timers {
     this.#repeat ??= now + this.#random() * this.#repeatDelay;
   }
 
-  /** The server refuses sockets for so long. */
+  /** The server refuses sockets for this time. */
   refusedFor(now: number, ms: number): void {
     this.#refusedUntil = now + Math.min(ms, RETRY_AFTER_MOST);
   }
