@@ -37,8 +37,8 @@ const (
 
 // readApproval decodes the payload of a response that approves or refuses a call. The only forms are no payload,
 // {"approved": true}, {"approved": true, "arguments": {…}} and {"approved": false}. Anything else is an error,
-// because unknown input must never approve. It reads the keys one by one, because encoding/json alone accepts a duplicate key
-// and a key in another case.
+// because unknown input must never approve. It reads the keys one by one, because encoding/json alone accepts a
+// duplicate key and a key in another case.
 func readApproval(payload json.RawMessage) (approval, *InvalidResponse) {
 	if len(payload) == 0 {
 		return approval{approved: true}, nil

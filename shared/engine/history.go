@@ -132,7 +132,8 @@ func callable(c agui.ToolCall) bool {
 }
 
 // DropUnfinished returns the messages of a run that continues after its worker's death, without an answer that was cut
-// off: an answer with text, without a call and without a stop reason. The model does not receive that answer and gives it again.
+// off: an answer with text, without a call and without a stop reason. The model does not receive that answer and gives
+// it again.
 func DropUnfinished(messages []agui.Message) []agui.Message {
 	cut := map[string]bool{}
 	for _, s := range conversation(messages) {
