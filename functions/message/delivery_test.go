@@ -18,7 +18,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// counted takes the sums of what was counted so far.
+// counted takes the sums of the metrics so far.
 func (r *rig) counted() map[string]float64 {
 	r.t.Helper()
 	sums := map[string]float64{}

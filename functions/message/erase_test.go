@@ -44,11 +44,11 @@ func TestErase(t *testing.T) {
 	// which was accepted before
 	w.answers(hi, `{"type":"rejected","requestId":"q1","runId":"r1","code":"erasing","message":"`+said+`"}`)
 	if got := r.edge.Invoked(); len(got) > 0 {
-		t.Errorf("for who is erased was invoked %+v", got)
+		t.Errorf("for the erased user was invoked %+v", got)
 	}
 	bob.send(hi)
 	if got := r.edge.Invoked(); len(got) != 1 || got[0].Run != "r1" {
-		t.Errorf("for bob, who stays, was invoked %+v", got)
+		t.Errorf("for bob was invoked %+v", got)
 	}
 }
 

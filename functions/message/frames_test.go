@@ -80,7 +80,7 @@ func TestFrames_Flood(t *testing.T) {
 	}
 }
 
-// Shed frames that are far apart are no flood.
+// Shed frames that are far apart do not make a flood.
 func TestFrames_SlowExcess(t *testing.T) {
 	r := frameRig(t)
 	w := r.window("alice", "c1")

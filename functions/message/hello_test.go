@@ -69,7 +69,7 @@ func TestHello_UnknownThread(t *testing.T) {
 	bob.does("r1", "for bob only", true)
 	if g := w.hello(`{"type":"hello","n":3,"threadId":"t"}`); g.ready.Epoch != "" || g.snapshot != nil ||
 		g.events != nil {
-		t.Errorf("somebody else's thread is not an empty one: %+v", g)
+		t.Errorf("another user's thread is not empty: %+v", g)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestCancel(t *testing.T) {
 	elsewhere.hello(`{"type":"hello","n":1,"threadId":"t2"}`)
 	w.send(strings.ReplaceAll(hi, "r1", "r2"))
 
-	// Queued: it ends here, and who watches is told.
+	// Queued: it ends here, and its watchers are notified.
 	w.answers(`{"type":"cancel","requestId":"c","runId":"r2"}`,
 		`{"type":"accepted","requestId":"c","runId":"r2","threadId":"t","state":"ended"}`,
 		`{"type":"ended","runId":"r2","threadId":"t","status":"cancelled"}`,
@@ -259,7 +259,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// A run that nobody has claimed holds its thread's seat: its cancel starts the next.
+// An unclaimed run holds its thread's slot: its cancel starts the next.
 func TestCancel_StartsQueuedRun(t *testing.T) {
 	r := newRig(t)
 	w := r.window("alice", "w1=")

@@ -97,7 +97,7 @@ func TestRun_ThreadAwaitsInput(t *testing.T) {
 		t.Errorf("the runs are %+v", runs)
 	}
 
-	// Not answered, answered in part, answered wrongly: what is open is told, and nothing is stored.
+	// Not answered, answered in part, answered wrongly: the open interrupts are returned, and nothing is stored.
 	for _, body := range []string{strings.ReplaceAll(hi, "r1", "r2"), answering("r2", "i1"),
 		answering("r2", "i1", "i2", "i3")} {
 		if no := w.rejected(body); idsOf(no.Interrupts) != "i1 i2" || no.RunID != "r2" ||

@@ -54,7 +54,7 @@ func (r longRig) items() map[string]string {
 
 func value(v types.AttributeValue) string { return v.(*types.AttributeValueMemberS).Value }
 
-// plant copies the row of a window's connection into another user's partition, and removes its owner record if so told.
+// plant copies the row of a window's connection into another user's partition, and removes optionally its owner record.
 func (r longRig) plant(w window, into chat.User, ownerToo bool) {
 	r.t.Helper()
 	key := map[string]types.AttributeValue{
@@ -76,7 +76,7 @@ func (r longRig) plant(w window, into chat.User, ownerToo bool) {
 }
 
 // violations takes the lines that were written since, and checks that each violation is one metric of a second's
-// resolution and one audit record, which tell the same and nothing of anybody.
+// resolution and one audit record, which agree and name no user.
 func (r longRig) violations(guard monitor.Guard, u chat.User) int {
 	r.t.Helper()
 	metrics, records := 0, 0
@@ -181,7 +181,7 @@ func TestFrame_ConnectionOfAnotherUser(t *testing.T) {
 		t.Errorf("a violation was out after %v", longest)
 	}
 	t.Attr("figure",
-		fmt.Sprintf("%d frames on another's connection, of all %d types: %d violations, nothing posted, nothing "+
+		fmt.Sprintf("%d frames on another user's connection, of all %d types: %d violations, nothing posted, nothing "+
 			"changed, the last out after %d ms",
 			refused, len(frames), refused, longest.Milliseconds()))
 }

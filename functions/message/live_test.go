@@ -31,7 +31,7 @@ func TestHello_DuringRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	const events = 300
-	live := make(chan int, events) // tells how far the run has come
+	live := make(chan int, events) // the progress of the run
 	var windows sync.WaitGroup
 	moments := map[int]window{}
 	for i := range 9 { // with the author as many as a user may have

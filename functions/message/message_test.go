@@ -118,7 +118,7 @@ func (w window) sendOf(body string, signedIn time.Time) []wire.ServerFrame {
 }
 
 // answers checks what a frame is answered with, as JSON; {now} stands for the clock, in ms,
-// and {now+1} for what had to be newer.
+// and {now+1} for an id that had to be newer.
 func (w window) answers(body string, want ...string) {
 	w.t.Helper()
 	got := w.send(body)
@@ -200,7 +200,7 @@ func TestRun_Accepted(t *testing.T) {
 		t.Errorf("admitted with %+v, error %v", in, err)
 	}
 
-	// The same frame again: the same run, and turn is asked again while nobody has claimed it.
+	// The same frame again: the same run, and turn is invoked again while the run is unclaimed.
 	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
 	if len(r.edge.Invoked()) != 1 {
 		t.Error("a repeat of an unclaimed run did not invoke turn again")

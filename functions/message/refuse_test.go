@@ -96,7 +96,7 @@ func TestFrame_ConnectionOfErasedUser(t *testing.T) {
 }
 
 // A hello and a run write a missing row again if there is room. Any other frame closes the socket without an answer:
-// nobody ended the connection, and its client connects again when its socket is lost.
+// the connection was not ended, and its client connects again when its socket is lost.
 func TestFrame_MissingRowIsWrittenAgain(t *testing.T) {
 	for _, typ := range wire.ClientTypes() {
 		r := newRig(t)

@@ -82,7 +82,7 @@ func TestThreads_Pages(t *testing.T) {
 	const all = 120
 	id := func(i int) chat.ThreadID { return chat.ThreadID(fmt.Sprintf("t%03d", i*37%all)) }
 	for i := range all {
-		r.at = r.at.Add(6 * time.Second) // nobody may start more at once
+		r.at = r.at.Add(6 * time.Second) // no user may start more at once
 		run := chat.RunID(fmt.Sprintf("r%03d", i))
 		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", string(run)), `"t"`, fmt.Sprintf("%q", id(i))))
 		if i < all-6 { // the last ones stay: five run, one waits
@@ -121,7 +121,7 @@ func TestHistory_ToTheBeginning(t *testing.T) {
 	w := r.window("alice", "w1=")
 	const runs = 100
 	for i := range runs {
-		r.at = r.at.Add(6 * time.Second) // nobody may start more at once
+		r.at = r.at.Add(6 * time.Second) // no user may start more at once
 		run := fmt.Sprintf("r%03d", i)
 		w.send(strings.ReplaceAll(strings.ReplaceAll(hi, "r1", run), `"n":2`, fmt.Sprintf(`"n":%d`, i+2)))
 		w.does(chat.RunID(run), "answer", true)

@@ -130,7 +130,7 @@ func TestAuthorizer_GrantWithSpaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	if in, err := gateway.ParseInbound(event); err != nil || !slices.Equal(in.Grants, []string{"clock"}) {
-		t.Errorf("granted %q, %v; want the one that is one word", in.Grants, err)
+		t.Errorf("granted %q, %v; want the grant without spaces", in.Grants, err)
 	}
 }
 

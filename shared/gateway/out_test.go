@@ -121,7 +121,7 @@ func TestPost_GoneAndSlow(t *testing.T) {
 	stage, _ := fakeAWS(t, 403, "ForbiddenException")
 	if err := poster(t, stage).Post(t.Context(), message(t, "c=")); err == nil || errors.Is(err, chat.ErrGone) ||
 		errors.Is(err, chat.ErrSlow) {
-		t.Errorf("403: error %v, want one that is neither gone nor slow", err)
+		t.Errorf("403: error %v, want neither ErrGone nor ErrSlow", err)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestInvoker_TenantIsUser(t *testing.T) {
 		t.Errorf("request %+v", got)
 	}
 	if err := i.EraseThread(t.Context(), chat.User{}, "t1", "e1"); !errors.Is(err, chat.ErrNoUser) {
-		t.Errorf("nobody's erasure: %v", err)
+		t.Errorf("erasure of the zero User: %v", err)
 	}
 	if err := i.Turn(t.Context(), chat.User{}, "r1"); !errors.Is(err, chat.ErrNoUser) || len(*calls) != 3 {
 		t.Errorf("nobody: error %v after %d requests, want ErrNoUser and no request", err, len(*calls))

@@ -24,7 +24,7 @@ type Recipients struct {
 	Violation func(chat.ConnectionID)
 }
 
-// Broadcast lists the user's connections and posts the frames to each, in order: Events and Ended to those that watch
+// Broadcast lists the user's connections and posts the frames to each, in order: Events and Ended to watchers of
 // their thread, every other frame to all. It removes the record of a connection that no longer exists. It waits for the
 // posts, which have deadlines. A failing connection delays no other, and the error names each failure.
 func Broadcast(ctx context.Context, to Recipients, frames ...wire.ServerFrame) error {

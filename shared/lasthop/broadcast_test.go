@@ -126,7 +126,7 @@ func TestBroadcast_OldList(t *testing.T) {
 			t.Error("no connection could be listed, and there is no error")
 		}
 		if err := lasthop.Broadcast(t.Context(), lasthop.Recipients{Connections: edge, Poster: edge}, f); err == nil {
-			t.Error("it sent somebody's connections a frame for nobody")
+			t.Error("it posted for the zero User")
 		}
 	})
 }

@@ -42,7 +42,7 @@ func (s *source) Renew(context.Context, chat.ConnectionID) (lasthop.Record, erro
 	return s.record, s.err
 }
 
-// posts keeps what is posted.
+// posts records the posted messages.
 type posts struct {
 	bodies []string
 	to     []chat.ConnectionID
@@ -75,14 +75,14 @@ func send(t *testing.T, src *source, f *lasthop.Frame, user chat.User) (*posts, 
 // kinds are frames of each kind of audience.
 func kinds() map[string]*lasthop.Frame {
 	return map[string]*lasthop.Frame{
-		"events":            lasthop.NewFrame(&wire.Events{ThreadID: thread}),
-		"ended":             lasthop.NewFrame(&wire.Ended{ThreadID: thread}),
-		"row":               lasthop.NewFrame(&wire.Thread{}),
-		"reply":             lasthop.NewReply(&wire.Pong{}, ""),
-		"thread's reply":    lasthop.NewReply(&wire.Pong{}, thread),
-		"expiry":            lasthop.NewReply(&wire.Error{Code: wire.CodeTokenExpired}, ""),
-		"expiry by itself":  lasthop.NewFrame(&wire.Error{Code: wire.CodeTokenExpired}),
-		"reply not expired": lasthop.NewReply(&wire.Error{Code: wire.CodeNotFound}, ""),
+		"events":                   lasthop.NewFrame(&wire.Events{ThreadID: thread}),
+		"ended":                    lasthop.NewFrame(&wire.Ended{ThreadID: thread}),
+		"row":                      lasthop.NewFrame(&wire.Thread{}),
+		"reply":                    lasthop.NewReply(&wire.Pong{}, ""),
+		"thread's reply":           lasthop.NewReply(&wire.Pong{}, thread),
+		"expiry":                   lasthop.NewReply(&wire.Error{Code: wire.CodeTokenExpired}, ""),
+		"expiry without a request": lasthop.NewFrame(&wire.Error{Code: wire.CodeTokenExpired}),
+		"reply not expired":        lasthop.NewReply(&wire.Error{Code: wire.CodeNotFound}, ""),
 	}
 }
 
@@ -105,7 +105,7 @@ func TestSend_Rule(t *testing.T) {
 		"another connection": {func(c *chat.Connection) { c.ID = "b" }, alice, nil, lasthop.ErrRefused},
 		"no hello yet":       {func(c *chat.Connection) { c.N = 0 }, alice, replies, lasthop.ErrRefused},
 		"another thread": {func(c *chat.Connection) { c.Thread = "another" }, alice,
-			[]string{"row", "reply", "expiry", "expiry by itself", "reply not expired"}, lasthop.ErrRefused},
+			[]string{"row", "reply", "expiry", "expiry without a request", "reply not expired"}, lasthop.ErrRefused},
 		"expired token": {func(c *chat.Connection) { c.TokenExpires = time.Now() }, alice,
 			[]string{"expiry"}, lasthop.ErrTokenExpired},
 	} {

@@ -1,4 +1,4 @@
-// Package gatewaytest stands in for what is around the functions in their tests: it makes the events that API Gateway
+// Package gatewaytest replaces API Gateway and Lambda in the tests of functions: it makes the events that API Gateway
 // and Lambda send, takes the posts and invocations that come out, and opens a real table on the local stack's engine.
 package gatewaytest
 
@@ -221,7 +221,7 @@ func (e *Edge) Await(id chat.ConnectionID, enough func([]wire.ServerFrame) bool)
 		select {
 		case <-changed:
 		case <-e.tb.Context().Done():
-			e.tb.Fatalf("%s was posted %d frames, not what was awaited", id, have)
+			e.tb.Fatalf("%s was posted %d frames, not the expected ones", id, have)
 		}
 	}
 }
