@@ -16,7 +16,7 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// history drives one desk through random steps, as the store does, and keeps a plain account of what must be true of
+// history drives one queue through random steps, as the store does, and keeps a plain account of what must be true of
 // it.
 type history struct {
 	t     *testing.T
@@ -26,7 +26,7 @@ type history struct {
 	next  int
 
 	accepted map[chat.RunID]asked // every run that was, but those that have ended
-	begun    []chat.RunID         // those that had a seat, in order
+	begun    []chat.RunID         // those that had a slot, in order
 	spent    []time.Time          // when a token was
 }
 
@@ -35,17 +35,17 @@ type asked struct {
 	runqueue.Request
 	number int // in the order of admission
 	rank   int // of its thread's runs the higher goes first
-	seat   bool
+	slot   bool
 }
 
-// TestRandomHistories has desks of all sizes live through admissions of each policy, ends with and without questions,
+// TestRandomHistories has queues of all sizes live through admissions of each policy, ends with and without questions,
 // answers, cancels, expiries and starts, in any order. SEED does one again.
 func TestRandomHistories(t *testing.T) {
 	t.Attr("row", "A2: random histories on queues of every size")
 	seed := uint64(time.Now().UnixNano())
-	if told := os.Getenv("SEED"); told != "" {
+	if value := os.Getenv("SEED"); value != "" {
 		var err error
-		if seed, err = strconv.ParseUint(told, 10, 64); err != nil {
+		if seed, err = strconv.ParseUint(value, 10, 64); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,9 +68,9 @@ func TestRandomHistories(t *testing.T) {
 		histories++
 	}
 	if most != 5 {
-		t.Errorf("no desk was full with five: at most %d runs had seats", most)
+		t.Errorf("no queue was full with five: at most %d runs had slots", most)
 	}
-	t.Attr("figure", fmt.Sprintf("%d histories of 200 steps, on desks of one to five seats: never more than %d taken", histories, most))
+	t.Attr("figure", fmt.Sprintf("%d histories of 200 steps, on queues of one to five slots: never more than %d taken", histories, most))
 }
 
 func (h *history) step() {
@@ -81,7 +81,7 @@ func (h *history) step() {
 	case 4, 5:
 		h.finish(h.any(true), h.rng.IntN(3) == 0)
 	case 6:
-		h.cancel(h.any(h.rng.IntN(4) == 0)) // waiting, or with a seat and not claimed
+		h.cancel(h.any(h.rng.IntN(4) == 0)) // waiting, or with a slot and not claimed
 	case 7, 8:
 		h.start()
 	case 9:
@@ -92,12 +92,12 @@ func (h *history) step() {
 		}
 	}
 	if fmt.Sprint(was) != before {
-		h.t.Errorf("a function changed the desk that it was given: %v, was %s", was, before)
+		h.t.Errorf("a function changed the queue that it was given: %v, was %s", was, before)
 	}
 	h.check()
 }
 
-// admit asks for a seat. On a thread that waits for a person only a run with answers gets so far.
+// admit asks for a slot. On a thread that waits for a person only a run with answers gets so far.
 func (h *history) admit() {
 	h.next++
 	a := runqueue.Request{
@@ -151,7 +151,7 @@ func (h *history) admit() {
 
 func (h *history) refused(a runqueue.Request, d runqueue.Queue, err error) {
 	if !reflect.DeepEqual(d, h.queue) {
-		h.t.Errorf("refused %s, and yet the desk changed", a.Run)
+		h.t.Errorf("refused %s, and yet the queue changed", a.Run)
 	}
 	_, seated := h.seated(a.Thread)
 	busy := seated || !a.Responds && slices.Contains(threads(h.queue), a.Thread)
@@ -181,7 +181,7 @@ func (h *history) refused(a runqueue.Request, d runqueue.Queue, err error) {
 	}
 }
 
-// finish ends a run that has a seat; asks: with questions to a person.
+// finish ends a run that has a slot; asks: with questions to a person.
 func (h *history) finish(run chat.RunID, asks bool) {
 	if run == "" {
 		return
@@ -222,29 +222,29 @@ func (h *history) start() {
 	}
 }
 
-// begin checks that a run which gets a seat is its thread's next.
+// begin checks that a run which gets a slot is its thread's next.
 func (h *history) begin(run chat.RunID) {
 	a := h.accepted[run]
 	for other, o := range h.accepted {
-		if o.Thread != a.Thread || o.seat || other == run {
+		if o.Thread != a.Thread || o.slot || other == run {
 			continue
 		}
 		if o.rank > a.rank || o.rank == a.rank && o.number < a.number {
 			h.t.Errorf("%+v began before %+v of its thread", a, o)
 		}
 	}
-	a.seat = true
+	a.slot = true
 	h.accepted[run], h.begun = a, append(h.begun, run)
 }
 
 func (h *history) check() {
 	l := h.rules.Limits
 	if len(h.queue.Slots) > l.Runs || len(h.queue.Queued) > l.Queued {
-		h.t.Errorf("%d seats of %d, %d waiting of %d", len(h.queue.Slots), l.Runs, len(h.queue.Queued), l.Queued)
+		h.t.Errorf("%d slots of %d, %d waiting of %d", len(h.queue.Slots), l.Runs, len(h.queue.Queued), l.Queued)
 	}
 	on := slices.Sorted(maps.Values(h.queue.Slots))
 	if len(slices.Compact(on)) != len(h.queue.Slots) {
-		h.t.Error("a thread has two seats")
+		h.t.Error("a thread has two slots")
 	}
 	// Nothing is lost, and nothing is there twice.
 	have := map[chat.RunID]bool{}
@@ -258,8 +258,8 @@ func (h *history) check() {
 		have[w.Run] = false
 	}
 	for run, a := range h.accepted {
-		if seat, there := have[run]; !there || seat != a.seat {
-			h.t.Errorf("%s has a seat: %v, want %v; is there: %v", run, seat, a.seat, there)
+		if slot, there := have[run]; !there || slot != a.slot {
+			h.t.Errorf("%s has a slot: %v, want %v; is there: %v", run, slot, a.slot, there)
 		}
 	}
 	if len(have) != len(h.accepted) {
@@ -290,11 +290,11 @@ func (h *history) drain() {
 	}
 }
 
-// any is one of the runs with a seat, or of those that wait; "" if there is none.
-func (h *history) any(seat bool) chat.RunID {
+// any is one of the runs with a slot, or of those that wait; "" if there is none.
+func (h *history) any(slot bool) chat.RunID {
 	var runs []chat.RunID
 	for run, a := range h.accepted {
-		if a.seat == seat {
+		if a.slot == slot {
 			runs = append(runs, run)
 		}
 	}

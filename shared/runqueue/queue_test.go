@@ -26,11 +26,11 @@ func TestAdmit(t *testing.T) {
 		want   runqueue.Decision
 		err    error
 	}{
-		{"an empty desk", runqueue.Queue{}, "r1", "t1", "", false, runqueue.Decision{State: chat.RunAdmitted}, nil},
-		{"all seats taken", full, "r3", "t3", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"an empty queue", runqueue.Queue{}, "r1", "t1", "", false, runqueue.Decision{State: chat.RunAdmitted}, nil},
+		{"all slots taken", full, "r3", "t3", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
 		{"thread taken", full, "r3", "t1", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
 		{"reject on a busy thread", full, "r3", "t1", chat.Reject, false, runqueue.Decision{}, chat.ErrBusy},
-		{"reject on a free thread of a full desk waits", full, "r3", "t3", chat.Reject, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"reject on a free thread of a full queue waits", full, "r3", "t3", chat.Reject, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
 		{"interrupt names the holder", full, "r3", "t1", chat.Interrupt, false, runqueue.Decision{State: chat.RunQueued, Position: 1, Interrupt: "r1"}, nil},
 		{"interrupt of nobody", runqueue.Queue{}, "r3", "t1", chat.Interrupt, false, runqueue.Decision{State: chat.RunAdmitted}, nil},
 		{"queue full", queue, "r9", "t9", chat.Enqueue, false, runqueue.Decision{}, chat.ErrTooManyRuns},
