@@ -39,7 +39,8 @@ func textGuards() []guard {
 		{
 			name: "text: an invisible message is refused", file: "shared/wire/run.go",
 			test: "./shared/wire TestClientFrames",
-			from: `if o.err == nil && chars.Blank(m.Content) {`, to: `if o.err == nil && m.Content == "" {`,
+			from: `if o.err == nil && chars.Blank(m.Content) {`,
+			to:   `if o.err == nil && m.Content == "" && chars.Blank(m.Content) {`,
 		},
 		{
 			name: "text: a message id in use is skipped", file: "shared/agui/fold.go",
