@@ -14,7 +14,7 @@ type Run struct {
 	N        int64          `json:"n"`
 	RunID    chat.RunID     `json:"runId"`
 	ThreadID chat.ThreadID  `json:"threadId"`
-	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user: id, role, content, metadata; 0–8 with Resume
+	Messages []agui.Message `json:"messages"` // 1–8 new ones, role user; 0–8 with Resume
 	Agent    string         `json:"agent,omitempty"`
 	WhenBusy chat.WhenBusy  `json:"whenBusy,omitempty"`
 	Resume   []agui.Resume  `json:"resume,omitempty"` // a response to each of the thread's open interrupts, 1–20
@@ -150,7 +150,7 @@ type Accepted struct {
 	RequestID string        `json:"requestId,omitempty"`
 	RunID     chat.RunID    `json:"runId,omitempty"`    // absent for an Erase
 	ThreadID  chat.ThreadID `json:"threadId,omitempty"` // absent for the cancel of an unknown run
-	State     string        `json:"state"`              // running, queued; ended: a repeat of an ended run; erasing: an Erase
+	State     string        `json:"state"`              // running, queued, ended (a repeat), erasing
 	Position  int           `json:"position,omitempty"` // in the queue, from 1
 }
 

@@ -43,7 +43,7 @@ type clientRow struct {
 type serverRow struct {
 	typ   Type
 	empty func() ServerFrame
-	typed func(ServerFrame) ServerFrame // a copy of the frame with its type set and no nil list; nil for another Go type
+	typed func(ServerFrame) ServerFrame // a copy with its type set and no nil list; nil for another Go type
 }
 
 // clientTable has a row for each frame of a client. Encoding, decoding, ClientTypes and the examples of package

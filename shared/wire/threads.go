@@ -39,7 +39,7 @@ type ThreadInfo struct {
 	Status   chat.ThreadStatus `json:"status"`
 	Created  int64             `json:"created"`        // ms since the epoch
 	Updated  int64             `json:"updated"`        // ms since the epoch
-	Used     int64             `json:"used,omitempty"` // ms since the epoch: the last admission of a run; absent with Deleted
+	Used     int64             `json:"used,omitempty"` // ms: the last admission of a run; absent with Deleted
 	Head     chat.Seq          `json:"head"`
 	Pinned   bool              `json:"pinned,omitempty"`
 	Archived bool              `json:"archived,omitempty"`
