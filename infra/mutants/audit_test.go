@@ -21,7 +21,7 @@ func factoryGuards() []guard {
 		{
 			name: "audit: a user has five slots", row: "A2", file: "shared/runqueue/queue.go",
 			from: `&& len(next.Slots) < p.Limits.Runs`, to: `&& len(next.Slots) <= p.Limits.Runs`,
-			test: "./shared/runqueue TestRandomHistories",
+			test: "./shared/runqueue TestQueue_RandomHistories",
 		},
 		{
 			name: "audit: output is bounded", row: "A3", file: "shared/engine/run.go",

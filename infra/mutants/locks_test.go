@@ -1,6 +1,6 @@
 package mutants
 
-// lockGuards make up the locks of docs/isolation.md.
+// lockGuards are the lines of code that implement the locks of docs/locks.md.
 func lockGuards() []guard {
 	const lambda = "./infra/local/lambda "
 	return []guard{

@@ -9,7 +9,7 @@ import (
 
 // spend takes a token from a user's bucket of runs. full is the time at which the bucket is full again; spend returns
 // that time after the token is taken. Without a token it fails with a *chat.RateLimitedError, whose time is exact to
-// the millisecond. A RunsPerHour below 1 means that there is no rate limit.
+// the millisecond. A RunsPerHour below 1 disables the limit.
 func spend(full time.Time, p Policy) (time.Time, error) {
 	if p.Limits.RunsPerHour < 1 {
 		return full, nil

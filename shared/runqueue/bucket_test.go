@@ -10,16 +10,16 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// asks has one run after the other admitted, at these times, on threads of their own, each ended at once.
-type asks struct {
+// admissions admits runs one after another, each on a thread of its own, and ends each at once.
+type admissions struct {
 	t *testing.T
 	d runqueue.Queue
 	l chat.Limits
 	n int
 }
 
-// at admits a run and returns how long it is to wait if it is refused for the rate.
-func (a *asks) at(when time.Time) time.Duration {
+// at admits a run at a time. It returns the time to wait if the rate limit refuses it.
+func (a *admissions) at(when time.Time) time.Duration {
 	a.t.Helper()
 	a.n++
 	run := chat.RunID(fmt.Sprint("r", a.n))
@@ -40,25 +40,25 @@ func (a *asks) at(when time.Time) time.Duration {
 
 func TestBucket(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC)
-	a := &asks{t: t, l: chat.Limits{Runs: 5, Queued: 20, RunBurst: 3, RunsPerHour: 600}} // one each 6 s
+	a := &admissions{t: t, l: chat.Limits{Runs: 5, Queued: 20, RunBurst: 3, RunsPerHour: 600}} // one each 6 s
 	for range 3 {
 		if after := a.at(now); after != 0 {
 			t.Fatalf("refused within the burst for %s", after)
 		}
 	}
 	now = now.Add(1500 * time.Millisecond)
-	for range 2 { // a refusal costs nothing
+	for range 2 { // a refusal takes no token
 		if after := a.at(now); after != 4500*time.Millisecond {
-			t.Errorf("a run too many is to come again after %s", after)
+			t.Errorf("a run above the limit must wait for %s", after)
 		}
 	}
 	if after := a.at(now.Add(4499 * time.Millisecond)); after != time.Millisecond {
-		t.Errorf("one that comes too early is to come again after %s", after)
+		t.Errorf("a run before the announced time must wait for %s", after)
 	}
 	if after := a.at(now.Add(4500 * time.Millisecond)); after != 0 {
-		t.Errorf("one that comes when it was told is to wait for %s", after)
+		t.Errorf("a run at the announced time must wait for %s", after)
 	}
-	now = now.Add(24 * time.Hour) // it does not gain more than it holds
+	now = now.Add(24 * time.Hour) // a bucket never holds more than its size
 	for i := range 4 {
 		if after := a.at(now); (after != 0) != (i == 3) {
 			t.Errorf("run %d after a day: %s", i, after)
@@ -66,7 +66,7 @@ func TestBucket(t *testing.T) {
 	}
 }
 
-func TestBucketCountsWhatIsAdmitted(t *testing.T) {
+func TestBucket_CountsAdmissions(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	r := runqueue.Policy{Limits: chat.Limits{Runs: 1, Queued: 1, RunBurst: 2, RunsPerHour: 1}, Now: now}
 	d := runqueue.Queue{}
@@ -90,7 +90,7 @@ func TestBucketCountsWhatIsAdmitted(t *testing.T) {
 	}
 }
 
-func TestBucketOfOddLimits(t *testing.T) {
+func TestBucket_UnusualLimits(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
 		burst, perHour int
@@ -105,10 +105,10 @@ func TestBucketOfOddLimits(t *testing.T) {
 		"no whole number of milliseconds": {1, 7, time.Time{}, []time.Duration{0, 514_285 * time.Millisecond}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &asks{t: t, d: runqueue.Queue{Full: c.full}, l: chat.Limits{Runs: 5, RunBurst: c.burst, RunsPerHour: c.perHour}}
+			a := &admissions{t: t, d: runqueue.Queue{Full: c.full}, l: chat.Limits{Runs: 5, RunBurst: c.burst, RunsPerHour: c.perHour}}
 			for i, want := range c.want {
 				if got := a.at(now); got != want {
-					t.Errorf("run %d is to wait %s, want %s", i, got, want)
+					t.Errorf("run %d must wait %s, want %s", i, got, want)
 				}
 			}
 		})

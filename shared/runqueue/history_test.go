@@ -16,8 +16,7 @@ import (
 	"carrel/shared/runqueue"
 )
 
-// history drives one queue through random steps, as the store does, and keeps a plain account of what must be true of
-// it.
+// history applies random steps to one queue, as the store does, and keeps a record of the expected state.
 type history struct {
 	t     *testing.T
 	rng   *rand.Rand
@@ -25,22 +24,22 @@ type history struct {
 	queue runqueue.Queue
 	next  int
 
-	accepted map[chat.RunID]asked // every run that was, but those that have ended
-	begun    []chat.RunID         // those that had a slot, in order
-	spent    []time.Time          // when a token was
+	accepted map[chat.RunID]acceptedRun // all accepted runs that have not ended
+	begun    []chat.RunID               // runs in the order in which they got a slot
+	spent    []time.Time                // the times at which a token was taken
 }
 
-// asked is what is known of an accepted run.
-type asked struct {
+// acceptedRun is the test's record of an accepted run.
+type acceptedRun struct {
 	runqueue.Request
 	number int // in the order of admission
-	rank   int // of its thread's runs the higher goes first
+	rank   int // among runs of one thread, the higher rank starts first
 	slot   bool
 }
 
-// TestRandomHistories has queues of all sizes live through admissions of each policy, ends with and without questions,
-// answers, cancels, expiries and starts, in any order. SEED does one again.
-func TestRandomHistories(t *testing.T) {
+// TestQueue_RandomHistories applies admissions of each policy, ends with and without interrupts, responses, cancels,
+// expiries and starts in random order to queues of all sizes. SEED repeats one.
+func TestQueue_RandomHistories(t *testing.T) {
 	t.Attr("row", "A2: random histories on queues of every size")
 	seed := uint64(time.Now().UnixNano())
 	if value := os.Getenv("SEED"); value != "" {
@@ -49,11 +48,11 @@ func TestRandomHistories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("SEED=%d does it again", seed)
+	t.Logf("SEED=%d repeats it", seed)
 	histories, most := 0, 0
 	for i := range 200 {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
-		h := &history{t: t, rng: rng, accepted: map[chat.RunID]asked{}, rules: runqueue.Policy{
+		h := &history{t: t, rng: rng, accepted: map[chat.RunID]acceptedRun{}, rules: runqueue.Policy{
 			Limits: chat.Limits{Runs: 1 + rng.IntN(5), Queued: rng.IntN(8), RunBurst: rng.IntN(20), RunsPerHour: rng.IntN(2) * 600},
 			Now:    time.UnixMilli(1_800_000_000_000), AwaitingInput: map[chat.ThreadID]bool{},
 		}}
@@ -81,23 +80,23 @@ func (h *history) step() {
 	case 4, 5:
 		h.finish(h.any(true), h.rng.IntN(3) == 0)
 	case 6:
-		h.cancel(h.any(h.rng.IntN(4) == 0)) // waiting, or with a slot and not claimed
+		h.cancel(h.any(h.rng.IntN(4) == 0)) // a queued run, or a run with a slot that is not claimed
 	case 7, 8:
 		h.start()
 	case 9:
 		h.rules.Now = h.rules.Now.Add(time.Duration(h.rng.IntN(20)) * time.Second)
-		for thread := range h.rules.AwaitingInput { // some question expires
+		for thread := range h.rules.AwaitingInput { // an interrupt expires
 			delete(h.rules.AwaitingInput, thread)
 			break
 		}
 	}
 	if fmt.Sprint(was) != before {
-		h.t.Errorf("a function changed the queue that it was given: %v, was %s", was, before)
+		h.t.Errorf("a function changed its argument: %v, was %s", was, before)
 	}
 	h.check()
 }
 
-// admit asks for a slot. On a thread that waits for a person only a run with answers gets so far.
+// admit requests a slot. On a thread that is awaiting input only a run with responses gets this far.
 func (h *history) admit() {
 	h.next++
 	a := runqueue.Request{
@@ -116,17 +115,17 @@ func (h *history) admit() {
 		h.t.Errorf("the repeat of %s gave %+v, %v; the first %+v", a.Run, twice, err, got)
 	}
 	if wants := a.WhenBusy == chat.Interrupt && seated; wants != (got.Interrupt != "") || wants && got.Interrupt != holder {
-		h.t.Errorf("%+v is to interrupt %q; on its thread sits %q", a, got.Interrupt, holder)
+		h.t.Errorf("%+v must interrupt %q; the slot of its thread has %q", a, got.Interrupt, holder)
 	}
 	switch got.State {
 	case chat.RunAdmitted:
 		if len(startable.Slots) >= h.rules.Limits.Runs {
-			h.t.Errorf("%s overtook what could start: %v", a.Run, h.queue.Queued)
+			h.t.Errorf("%s overtook runs that could start: %v", a.Run, h.queue.Queued)
 		}
 	case chat.RunQueued:
-		// To other threads it is as if each had come in order.
+		// Other threads keep their places, as if all runs had arrived in order.
 		if want := append(threads(h.queue), a.Thread); !slices.Equal(threads(d), want) {
-			h.t.Errorf("%+v makes the threads wait as %v, want %v", a, threads(d), want)
+			h.t.Errorf("after %+v the threads are queued as %v, want %v", a, threads(d), want)
 		}
 		if got.Position != d.Position(a.Run) {
 			h.t.Errorf("%s has position %d in %v", a.Run, got.Position, d.Queued)
@@ -143,7 +142,7 @@ func (h *history) admit() {
 	if a.Responds {
 		rank = 2
 	}
-	h.accepted[a.Run] = asked{Request: a, number: h.next, rank: rank}
+	h.accepted[a.Run] = acceptedRun{Request: a, number: h.next, rank: rank}
 	if got.State == chat.RunAdmitted {
 		h.begin(a.Run)
 	}
@@ -151,7 +150,7 @@ func (h *history) admit() {
 
 func (h *history) refused(a runqueue.Request, d runqueue.Queue, err error) {
 	if !reflect.DeepEqual(d, h.queue) {
-		h.t.Errorf("refused %s, and yet the queue changed", a.Run)
+		h.t.Errorf("the queue changed although %s was refused", a.Run)
 	}
 	_, seated := h.seated(a.Thread)
 	busy := seated || !a.Responds && slices.Contains(threads(h.queue), a.Thread)
@@ -159,21 +158,21 @@ func (h *history) refused(a runqueue.Request, d runqueue.Queue, err error) {
 	switch {
 	case errors.Is(err, chat.ErrBusy):
 		if !busy || a.WhenBusy != chat.Reject {
-			h.t.Errorf("%+v is told that the thread is busy", a)
+			h.t.Errorf("%+v is refused as busy", a)
 		}
 	case errors.Is(err, chat.ErrTooManyRuns):
 		if len(h.queue.Queued) < h.rules.Limits.Queued {
-			h.t.Errorf("%+v is told that too many wait", a)
+			h.t.Errorf("%+v is refused because of too many runs", a)
 		}
 	case errors.As(err, &limited):
 		later := h.rules
 		later.Now = later.Now.Add(limited.After)
 		if _, _, err := h.queue.Admit(a, later); err != nil {
-			h.t.Errorf("%+v came again when it was told to: %v", a, err)
+			h.t.Errorf("%+v is refused after the announced time: %v", a, err)
 		}
 		if later.Now = later.Now.Add(-time.Millisecond); limited.After > 0 {
 			if _, _, err := h.queue.Admit(a, later); err == nil {
-				h.t.Errorf("%+v was told to wait longer than it had to", a)
+				h.t.Errorf("the announced time of %+v is too long", a)
 			}
 		}
 	default:
@@ -181,7 +180,7 @@ func (h *history) refused(a runqueue.Request, d runqueue.Queue, err error) {
 	}
 }
 
-// finish ends a run that has a slot; asks: with questions to a person.
+// finish ends a run that has a slot, with interrupts if asks is true.
 func (h *history) finish(run chat.RunID, asks bool) {
 	if run == "" {
 		return
@@ -193,7 +192,7 @@ func (h *history) finish(run chat.RunID, asks bool) {
 	h.queue = h.queue.Remove(run)
 }
 
-// cancel ends a run that nobody has claimed: what it was to answer is open again.
+// cancel ends a run that is not claimed. The interrupts that it responds to are open again.
 func (h *history) cancel(run chat.RunID) {
 	h.finish(run, h.accepted[run].Responds)
 }
@@ -203,17 +202,17 @@ func (h *history) start() {
 	d, started := was.Next(h.rules)
 	for _, w := range started {
 		if h.rules.AwaitingInput[w.Thread] {
-			h.t.Errorf("%s began on a thread that waits for a person", w.Run)
+			h.t.Errorf("%s began on a thread that is awaiting input", w.Run)
 		}
 	}
-	// Nobody is passed over who could have begun.
+	// No run that could start is passed over.
 	for _, w := range d.Queued {
 		_, taken := h.slotOf(d, w.Thread)
 		if behind := slices.IndexFunc(started, func(s runqueue.Entry) bool { return was.Position(s.Run) > was.Position(w.Run) }); behind >= 0 && !taken && !h.rules.AwaitingInput[w.Thread] {
 			h.t.Errorf("%s began before %s", started[behind].Run, w.Run)
 		}
 		if !taken && !h.rules.AwaitingInput[w.Thread] && len(d.Slots) < h.rules.Limits.Runs {
-			h.t.Errorf("%s was left behind", w.Run)
+			h.t.Errorf("%s could start and did not", w.Run)
 		}
 	}
 	h.queue = d
@@ -222,7 +221,7 @@ func (h *history) start() {
 	}
 }
 
-// begin checks that a run which gets a slot is its thread's next.
+// begin checks that a run that gets a slot is the next one of its thread.
 func (h *history) begin(run chat.RunID) {
 	a := h.accepted[run]
 	for other, o := range h.accepted {
@@ -240,13 +239,13 @@ func (h *history) begin(run chat.RunID) {
 func (h *history) check() {
 	l := h.rules.Limits
 	if len(h.queue.Slots) > l.Runs || len(h.queue.Queued) > l.Queued {
-		h.t.Errorf("%d slots of %d, %d waiting of %d", len(h.queue.Slots), l.Runs, len(h.queue.Queued), l.Queued)
+		h.t.Errorf("%d slots of %d, %d queued of %d", len(h.queue.Slots), l.Runs, len(h.queue.Queued), l.Queued)
 	}
 	on := slices.Sorted(maps.Values(h.queue.Slots))
 	if len(slices.Compact(on)) != len(h.queue.Slots) {
 		h.t.Error("a thread has two slots")
 	}
-	// Nothing is lost, and nothing is there twice.
+	// No run is lost or present twice.
 	have := map[chat.RunID]bool{}
 	for run := range h.queue.Slots {
 		have[run] = true
@@ -265,7 +264,7 @@ func (h *history) check() {
 	if len(have) != len(h.accepted) {
 		h.t.Errorf("%v are there, want %v", have, h.accepted)
 	}
-	// Within no time were more begun than the bucket holds and gains.
+	// In no period did more runs begin than the bucket holds and gains.
 	if l.RunsPerHour > 0 {
 		for i, from := range h.spent {
 			if n := len(h.spent) - i; n > max(l.RunBurst, 1)+int(h.rules.Now.Sub(from)*time.Duration(l.RunsPerHour)/time.Hour) {
@@ -275,7 +274,7 @@ func (h *history) check() {
 	}
 }
 
-// drain lets every question expire and every run end: then everybody who waited has begun.
+// drain lets every interrupt expire and every run end. Then every queued run must have begun.
 func (h *history) drain() {
 	clear(h.rules.AwaitingInput)
 	for range h.rules.Limits.Queued + 1 {
@@ -290,7 +289,7 @@ func (h *history) drain() {
 	}
 }
 
-// any is one of the runs with a slot, or of those that wait; "" if there is none.
+// any returns a random run with a slot, or a random queued run; "" without one.
 func (h *history) any(slot bool) chat.RunID {
 	var runs []chat.RunID
 	for run, a := range h.accepted {
@@ -316,7 +315,7 @@ func (h *history) slotOf(d runqueue.Queue, thread chat.ThreadID) (chat.RunID, bo
 	return "", false
 }
 
-// threads are those of the queue, place by place.
+// threads returns the threads of the queued runs, in order.
 func threads(d runqueue.Queue) []chat.ThreadID {
 	var all []chat.ThreadID
 	for _, w := range d.Queued {

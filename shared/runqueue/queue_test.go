@@ -30,16 +30,16 @@ func TestAdmit(t *testing.T) {
 		{"all slots taken", full, "r3", "t3", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
 		{"thread taken", full, "r3", "t1", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
 		{"reject on a busy thread", full, "r3", "t1", chat.Reject, false, runqueue.Decision{}, chat.ErrBusy},
-		{"reject on a free thread of a full queue waits", full, "r3", "t3", chat.Reject, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
-		{"interrupt names the holder", full, "r3", "t1", chat.Interrupt, false, runqueue.Decision{State: chat.RunQueued, Position: 1, Interrupt: "r1"}, nil},
-		{"interrupt of nobody", runqueue.Queue{}, "r3", "t1", chat.Interrupt, false, runqueue.Decision{State: chat.RunAdmitted}, nil},
+		{"reject on a free thread of a full queue is queued", full, "r3", "t3", chat.Reject, false, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"interrupt names the running run", full, "r3", "t1", chat.Interrupt, false, runqueue.Decision{State: chat.RunQueued, Position: 1, Interrupt: "r1"}, nil},
+		{"interrupt without a running run", runqueue.Queue{}, "r3", "t1", chat.Interrupt, false, runqueue.Decision{State: chat.RunAdmitted}, nil},
 		{"queue full", queue, "r9", "t9", chat.Enqueue, false, runqueue.Decision{}, chat.ErrTooManyRuns},
-		{"again, while it sits", full, "r1", "t1", chat.Reject, false, runqueue.Decision{State: chat.RunAdmitted}, nil},
-		{"again, while it waits in a full queue", queue, "w3", "t3", chat.Reject, false, runqueue.Decision{State: chat.RunQueued, Position: 3}, nil},
+		{"repeat with a slot", full, "r1", "t1", chat.Reject, false, runqueue.Decision{State: chat.RunAdmitted}, nil},
+		{"repeat in a full queue", queue, "w3", "t3", chat.Reject, false, runqueue.Decision{State: chat.RunQueued, Position: 3}, nil},
 		{"interrupt of a full queue", queue, "r9", "t1", chat.Interrupt, false, runqueue.Decision{}, chat.ErrTooManyRuns},
-		{"an answer goes before what came in order", held, "r9", "t1", "", true, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
-		{"an answer is not kept waiting by its own thread", runqueue.Queue{Queued: held.Queued}, "r9", "t1", chat.Reject, true, runqueue.Decision{State: chat.RunAdmitted}, nil},
-		{"never overtakes what could start", startable, "r9", "t9", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 2}, nil},
+		{"a response precedes earlier runs", held, "r9", "t1", "", true, runqueue.Decision{State: chat.RunQueued, Position: 1}, nil},
+		{"a response does not wait for its own thread", runqueue.Queue{Queued: held.Queued}, "r9", "t1", chat.Reject, true, runqueue.Decision{State: chat.RunAdmitted}, nil},
+		{"never overtakes a run that could start", startable, "r9", "t9", chat.Enqueue, false, runqueue.Decision{State: chat.RunQueued, Position: 2}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rules()
@@ -52,8 +52,8 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// A run does not overtake those of its thread that its thread's questions keep waiting.
-func TestAdmitBehindWhatIsHeld(t *testing.T) {
+// A run does not overtake earlier runs of its thread, which wait for the thread's interrupts.
+func TestAdmit_ThreadAwaitingInput(t *testing.T) {
 	d := runqueue.Queue{Queued: []runqueue.Entry{{Run: "w1", Thread: "t1"}}}
 	r := rules()
 	r.AwaitingInput = map[chat.ThreadID]bool{"t1": true}
@@ -62,7 +62,7 @@ func TestAdmitBehindWhatIsHeld(t *testing.T) {
 	}
 }
 
-func TestNextStartsInOrder(t *testing.T) {
+func TestNext_Order(t *testing.T) {
 	d := runqueue.Queue{Slots: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Queued: []runqueue.Entry{
 		{Run: "a", Thread: "t1"}, {Run: "b", Thread: "t2"}, {Run: "c", Thread: "t3"},
 	}}
@@ -76,7 +76,7 @@ func TestNextStartsInOrder(t *testing.T) {
 	}
 }
 
-func TestAThreadsStatusAndRuns(t *testing.T) {
+func TestStatus_AndRuns(t *testing.T) {
 	d := runqueue.Queue{Slots: map[chat.RunID]chat.ThreadID{"r1": "t1"}, Queued: []runqueue.Entry{
 		{Run: "w1", Thread: "t2"}, {Run: "w2", Thread: "t1"}, {Run: "w3", Thread: "t2"},
 	}}
@@ -98,8 +98,8 @@ func TestAThreadsStatusAndRuns(t *testing.T) {
 	}
 }
 
-// Who goes first takes his own thread's places, never another's.
-func TestWhoGoesFirstKeepsNobodyElseWaiting(t *testing.T) {
+// A run with priority takes a place of its own thread, never a place of another thread.
+func TestAdmit_PriorityWithinThread(t *testing.T) {
 	d := runqueue.Queue{Slots: map[chat.RunID]chat.ThreadID{"r1": "t1"}}
 	r := runqueue.Policy{Limits: chat.Limits{Runs: 1, Queued: 9}}
 	for _, a := range []runqueue.Request{
@@ -116,6 +116,6 @@ func TestWhoGoesFirstKeepsNobodyElseWaiting(t *testing.T) {
 		order = append(order, w.Run)
 	}
 	if want := []chat.RunID{"i", "b", "j", "c", "a"}; !slices.Equal(order, want) {
-		t.Errorf("they wait as %v, want %v", order, want)
+		t.Errorf("the queue is %v, want %v", order, want)
 	}
 }
