@@ -243,20 +243,20 @@ func runGuards() []guard {
 func lapsedGuards() []guard {
 	var all []guard
 	for _, clause := range []string{
-		"hello first stores the connection's thread", "hello: the thread before the transcripts",
+		"hello first stores the connection's thread", "hello reads the thread before the transcripts",
 		"snapshot.seq is the thread's head",
-		"hello: the desk last", "ready.interrupts are carried on over the log",
-		"what the log no longer holds is told by a snapshot",
+		"hello reads the run queue last", "ready.interrupts include the changes of the log",
+		"events that retention removed are replaced by a snapshot",
 		"hello and run change the row only if their n is higher",
-		"a hello whose n is not higher is answered all the same",
+		"a hello whose n is not higher is answered",
 		"a run switches its connection to its thread", "a repeated runId is the same run",
-		"a thread made again has another epoch",
+		"a recreated thread has another epoch",
 		"the emitter lists connections at the start", "the emitter lists connections once a second",
 		"the emitter lists connections after the terminal append",
-		"the emitter posts the last record to whoever is new",
-		"a connection that was cut is new again when its n has risen", "append before send", "pong: the thread's head",
-		"pong: the last log record", "pong: the desk's runs", "pong: whether the thread waits for a person",
-		"each change of a thread makes its updated higher", "the oldest connection is told replaced",
+		"the emitter posts the last record to new connections",
+		"a disconnected connection is new again when its n rises", "append before send", "pong has the thread's head",
+		"pong includes the last log record", "pong has the runs of the queue", "pong reports whether the thread is awaiting input",
+		"each change of a thread raises its updated", "the oldest connection receives replaced",
 	} {
 		all = append(all, guard{name: "view, server: " + clause, lapse: clause, file: "shared/client/view.go",
 			test: goModel})

@@ -9,13 +9,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// call is one frame of a client in its function.
+// call is the invocation of a function for one frame of a client.
 type call struct {
 	b    *backend
 	link *link
 	mute bool // the function fails before it answers
 }
 
+// answer posts frames one by one, until a post fails.
 func (c *call) answer(frames ...wire.ServerFrame) {
 	if c.mute || len(frames) == 0 {
 		return
@@ -60,18 +61,18 @@ func (c *call) serve(f wire.ClientFrame) {
 	}
 }
 
-// steps are made one after the other, with pauses in which the world goes on.
+// steps runs steps one after the other. In the pauses between them other events of the world happen.
 func (b *backend) steps(all ...func()) {
 	if len(all) > 0 {
 		b.w.later(60*time.Millisecond, func() { all[0](); b.steps(all[1:]...) })
 	}
 }
 
-// reading is what a hello finds, read by read.
+// reading holds the results of the reads of one hello.
 type reading struct {
 	c      *call
 	f      *wire.Hello
-	gone   bool // a later frame has moved the connection
+	moved  bool // a later frame has stored another thread for the connection
 	life   *life
 	head   chat.Seq
 	open   []agui.Interrupt
@@ -79,24 +80,24 @@ type reading struct {
 	usable bool
 	from   chat.Seq
 	to     chat.Seq
-	desk   []wire.RunState
+	queue  []wire.RunState
 }
 
 func (c *call) hello(f *wire.Hello) {
 	r := &reading{c: c, f: f}
-	watch := func() { r.gone = c.b.watch(c.link, f.ThreadID, f.N) != f.ThreadID }
+	watch := func() { r.moved = c.b.watch(c.link, f.ThreadID, f.N) != f.ThreadID }
 	order := []func(){r.row, r.transcripts, r.log, r.states, r.answer}
 	switch {
 	case c.b.lapsed(lapseTranscript):
 		order = []func(){r.transcripts, r.row, r.log, r.states, r.answer}
-	case c.b.lapsed(lapseDesk):
+	case c.b.lapsed(lapseQueue):
 		order = []func(){r.states, r.row, r.transcripts, r.log, r.answer}
 	case c.b.lapsed(lapseWatch):
 		c.b.steps(append(order[:4:4], watch, r.answer)...)
 		return
 	}
 	watch()
-	if !r.gone {
+	if !r.moved {
 		c.b.steps(order...)
 	}
 }
@@ -107,7 +108,8 @@ func (r *reading) row() {
 	}
 }
 
-// transcripts are those up to the thread's head, or, read too early, those that there are.
+// transcripts reads the transcripts up to the head. Under lapseTranscript it runs before the thread is read, and takes
+// those that exist then.
 func (r *reading) transcripts() {
 	if r.upTo = r.head; r.life == nil {
 		if l := r.c.b.thread(r.f.ThreadID).life; l != nil {
@@ -124,23 +126,23 @@ func (r *reading) log() {
 	}
 	r.from, r.to = r.head, l.end()
 	held := c != nil && c.Epoch == l.epoch && c.Seq <= r.to && (c.Seq >= l.floor || r.c.b.lapsed(lapseRetention))
-	if r.usable = held && r.to-c.Seq <= tooFar; r.usable {
+	if r.usable = held && r.to-c.Seq <= maxReplay; r.usable {
 		r.from = max(c.Seq, l.floor)
 	} else if r.c.b.lapsed(lapseRetention) {
 		r.from = max(r.from, l.floor)
 	}
 }
 
-func (r *reading) states() { r.desk = r.c.b.states() }
+func (r *reading) states() { r.queue = r.c.b.states() }
 
 func (r *reading) answer() {
 	b, id := r.c.b, r.f.ThreadID
-	if r.gone {
+	if r.moved {
 		return
 	}
 	ready := &wire.Ready{RequestID: r.f.RequestID, N: r.f.N, ConnectionID: "c", ThreadID: id, Recovered: r.usable,
 		Head: max(r.head, r.to)}
-	for _, s := range r.desk {
+	for _, s := range r.queue {
 		switch {
 		case s.ThreadID != id:
 		case s.Status == chat.RunRunning:
@@ -149,7 +151,7 @@ func (r *reading) answer() {
 			ready.Queued = append(ready.Queued, s)
 		}
 	}
-	if b.w.chance(b.w.traits.rolls) {
+	if b.w.chance(b.w.traits.handovers) {
 		ready.ReconnectInMs = b.w.within(3 * time.Minute).Milliseconds()
 	}
 	frames := []wire.ServerFrame{ready}
@@ -171,7 +173,7 @@ func (r *reading) answer() {
 	r.c.answer(frames...)
 }
 
-// carried are a thread's questions after some more events.
+// carried returns the interrupts that are open after some more events.
 func carried(open []agui.Interrupt, events []agui.Event) []agui.Interrupt {
 	for _, e := range events {
 		switch {
@@ -184,7 +186,7 @@ func carried(open []agui.Interrupt, events []agui.Event) []agui.Interrupt {
 	return open
 }
 
-// records are the log between two positions, a run's events together, not too many.
+// records cuts the log between two positions into records, each of one run and at most six events.
 func (l *life) records(id chat.ThreadID, from, to chat.Seq) []wire.ServerFrame {
 	var all []wire.ServerFrame
 	for at := from; at < to; {

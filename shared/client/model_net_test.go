@@ -12,30 +12,30 @@ import (
 
 var errPost = errors.New("the post failed")
 
-// message is a frame on a socket, or one of the parts of one.
+// message is one message on a socket: a frame, or a part of one.
 type message struct {
 	data []byte
-	f    wire.ServerFrame // nil: a frame of the gateway's own
-	of   int              // how many it came in
-	post string           // which post it was
+	f    wire.ServerFrame // nil: API Gateway sent it, not the server
+	of   int              // number of messages of the frame
+	post string           // id of the post
 }
 
-// link is one socket. Its two ends need not agree on whether it lives.
+// link is one socket. Its two ends may disagree on whether it is open.
 type link struct {
 	tab     *tab
 	nth     int
-	here    bool // the client holds it
-	dead    bool // half-open: it takes everything and passes nothing on
-	gone    bool // the gateway knows that it is closed
+	here    bool // the client considers it open
+	dead    bool // half-open: it accepts every message and delivers none
+	closed  bool // the gateway considers it closed
 	slow    bool
-	busy    time.Duration // a slow one: until then
-	watched time.Duration // since then it watches what it watches
+	busy    time.Duration // until then a slow socket delivers an earlier message
+	watched time.Duration // when its watched thread was last stored
 }
 
 // hangUp ends a socket from the gateway's side.
 func (l *link) hangUp() {
 	w := l.tab.w
-	l.gone = true
+	l.closed = true
 	w.later(50*time.Millisecond, func() {
 		if l.here && !l.dead {
 			l.tab.lost(l)
@@ -43,22 +43,22 @@ func (l *link) hangUp() {
 	})
 }
 
-// leave ends a socket from the client's side. The gateway may never hear of it.
+// leave ends a socket from the client's side. The gateway may never notice.
 func (l *link) leave() {
 	w := l.tab.w
 	l.here = false
 	if l.dead || w.chance(w.traits.halves) {
-		w.later(20*time.Second, func() { l.gone = true })
+		w.later(20*time.Second, func() { l.closed = true })
 		return
 	}
-	l.gone = true
-	if !w.chance(30) { // else $disconnect never comes
+	l.closed = true
+	if !w.chance(30) { // else $disconnect is never invoked
 		w.later(100*time.Millisecond, func() { w.server.drop(l) })
 	}
 }
 
-// up is a frame of the client. API Gateway may run the frames of one socket in any order; a function that fails has
-// done its work or not.
+// up sends a frame of the client. API Gateway may deliver the frames of one socket in any order. A failed function may
+// have done its work or not.
 func (l *link) up(data []byte) {
 	t, w := l.tab, l.tab.w
 	f, bad := wire.DecodeClient(data)
@@ -68,14 +68,14 @@ func (l *link) up(data []byte) {
 	}
 	w.note("%s > %s", t.name, data)
 	if l == t.link {
-		t.account(f)
+		t.noteSent(f)
 	}
 	delay := 20 * time.Millisecond
 	if !w.fair {
 		delay = 150 * time.Millisecond
 	}
 	w.later(delay, func() {
-		if l.dead || l.gone {
+		if l.dead || l.closed {
 			return
 		}
 		c := &call{b: w.server, link: l}
@@ -83,7 +83,7 @@ func (l *link) up(data []byte) {
 			c.serve(f)
 			return
 		}
-		t.harm()
+		t.noteFault()
 		if c.mute = w.chance(50); c.mute || w.chance(50) {
 			c.serve(f)
 		}
@@ -94,13 +94,13 @@ func (l *link) up(data []byte) {
 	})
 }
 
-// post sends a frame to a connection, in parts if it is long or happens to be, and says how it went.
+// post sends a frame to a connection, in parts if it is long or by chance, and calls done with the result.
 func (b *backend) post(l *link, f wire.ServerFrame, done func(error)) {
 	w := b.w
 	id := fmt.Sprint("p", w.rnd.Uint64())
 	messages, err := wire.Encode(f, id)
 	if err != nil {
-		w.fail("the model cannot say %+v: %v", f, err)
+		w.fail("encode %+v: %v", f, err)
 		return
 	}
 	if len(messages) == 1 && len(messages[0]) > 300 && w.often(w.traits.parts) {
@@ -122,23 +122,23 @@ func (b *backend) post(l *link, f wire.ServerFrame, done func(error)) {
 	next(nil)
 }
 
-// pass is one post.
+// pass posts one message: it may be lost, fail before or after its effect, or arrive twice.
 func (b *backend) pass(l *link, m message) error {
 	w := b.w
 	switch {
-	case l.gone:
+	case l.closed:
 		b.drop(l)
 		return errPost
 	case l.dead:
 		return nil
 	case w.chance(w.traits.lost):
-		l.tab.harm()
+		l.tab.noteFault()
 		w.note("%s: lost: %s", l.tab.name, m.data)
 		return nil
 	case w.chance(w.traits.broken):
-		l.tab.harm()
+		l.tab.noteFault()
 		w.note("%s: the post failed: %s", l.tab.name, m.data)
-		if w.chance(50) { // after its effect
+		if w.chance(50) { // the post fails after its effect
 			l.arrive(m)
 		}
 		return errPost
@@ -150,7 +150,7 @@ func (b *backend) pass(l *link, m message) error {
 	return nil
 }
 
-// arrive is a message on its way to the client.
+// arrive schedules the delivery of a message to the client.
 func (l *link) arrive(m message) {
 	w := l.tab.w
 	at := w.now + w.within(30*time.Millisecond)
@@ -168,7 +168,7 @@ func (l *link) arrive(m message) {
 	})
 }
 
-// pieces cuts a frame in three parts, as Encode does with a long one.
+// pieces cuts a frame into three parts, as Encode does with a long frame.
 func pieces(b []byte, id string) [][]byte {
 	cuts := []int{0, len(b) / 3, len(b) / 2, len(b)}
 	var out [][]byte
@@ -182,7 +182,7 @@ func pieces(b []byte, id string) [][]byte {
 	return out
 }
 
-// newTab makes one of the user's windows.
+// newTab returns the user's i-th tab.
 func newTab(w *world, i int, seed uint64) *tab {
 	random := rand.New(rand.NewPCG(seed, uint64(i)+2))
 	return &tab{w: w, name: fmt.Sprint("tab", i+1), view: client.NewView(random.Float64), judge: newJudge()}

@@ -7,27 +7,27 @@ import (
 	"carrel/shared/wire"
 )
 
-// Most of one tab in a minute. What a person does comes on top, and is little.
+// The limits of one tab per minute. They include a user's few requests.
 const (
 	mostHellos   = 90
 	mostPings    = 30
 	mostConnects = 40
 )
 
-// pacing is how often a tab asks.
+// pacing records how often a tab sends hello, pings and connects.
 type pacing struct {
 	hellos, pings, connects counter
 
-	out      int64         // n of the hello without an answer
-	helloed  time.Duration // the last one
-	gaps     int           // hellos since anything was applied
-	gapped   time.Duration // the last of them
-	progress time.Duration // an event was applied, or a part came
-	unsure   time.Duration // something came that makes it repeat what has no answer
-	tries    int           // to open a socket, since the last ready
+	out      int64         // n of the hello that has no ready yet; 0: none
+	helloed  time.Duration // when the last hello was sent
+	gaps     int           // hellos because of a gap since an event was last applied
+	gapped   time.Duration // when the last of them was sent
+	progress time.Duration // when an event was last applied or a part arrived
+	unsure   time.Duration // when a message last made the tab send unanswered frames again
+	tries    int           // attempts to open a socket since the last ready
 }
 
-// counter counts what happens in a minute.
+// counter counts in each minute, and in all.
 type counter struct {
 	minute time.Duration
 	n, all int
@@ -43,28 +43,29 @@ func (c *counter) count(now time.Duration) {
 
 func (p *pacing) applied(now time.Duration) { p.gaps, p.progress, p.gapped = 0, now, 0 }
 
-// fresh begins another socket.
-func (t *tab) fresh(now time.Duration) {
+// newSocket resets the records of a socket for a new one.
+func (t *tab) newSocket(now time.Duration) {
 	t.accepts, t.n, t.snapshotN = map[chat.RunID]int64{}, 0, 0
 	t.parts = map[string]*joining{}
-	t.out, t.gaps, t.progress, t.gapped, t.readyN, t.restated, t.readied = 0, 0, now, 0, 0, 1, 0 // its first ready is to come
+	// before its first ready
+	t.out, t.gaps, t.progress, t.gapped, t.readyN, t.restated, t.firstReady = 0, 0, now, 0, 0, 1, 0
 }
 
-// heard notes what bears on the tab's pace.
-func (t *tab) heard(m message, f wire.ServerFrame) {
+// noteMessage notes a message, and the frame f that it completes.
+func (t *tab) noteMessage(m message, f wire.ServerFrame) {
 	now := t.w.now
 	if m.of > 1 {
 		t.progress = now
 	}
 	if m.f == nil {
-		t.unanswered()
+		t.expectRetry()
 		t.unsure = now
 	}
-	t.tells(f)
+	t.noteFrame(f)
 	switch f := f.(type) {
 	case *wire.Ready:
-		if t.readied == 0 && f.ThreadID == t.state.ThreadID {
-			t.tries, t.readied = 0, now
+		if t.firstReady == 0 && f.ThreadID == t.state.ThreadID {
+			t.tries, t.firstReady = 0, now
 		}
 		if f.N >= t.out {
 			t.out = 0
@@ -76,17 +77,17 @@ func (t *tab) heard(m message, f wire.ServerFrame) {
 			}
 		}
 	case *wire.Pong:
-		if len(t.state.Sending) > 0 || t.acted+10*time.Minute > now {
+		if len(t.state.Sending) > 0 || t.lastAction+10*time.Minute > now {
 			t.unsure = now
 		}
 	}
 }
 
-// account holds a frame against what the protocol says of its pace.
-func (t *tab) account(f wire.ClientFrame) {
+// noteSent notes a frame that the tab sends, and checks the limits per minute.
+func (t *tab) noteSent(f wire.ClientFrame) {
 	w, now := t.w, t.w.now
 	if _, ping := f.(*wire.Ping); !ping {
-		t.said = now
+		t.lastSent = now
 	}
 	switch f := f.(type) {
 	case *wire.Run:
@@ -96,46 +97,46 @@ func (t *tab) account(f wire.ClientFrame) {
 		t.hellos.count(now)
 		sure := t.unsure == 0 || t.unsure+25*time.Second < now
 		if t.kind == "tick" && sure {
-			t.gap(now)
+			t.checkGap(now)
 		}
 		t.out, t.helloed = f.N, now
 	case *wire.Ping:
 		t.pings.count(now)
 	}
 	if t.hellos.n > mostHellos || t.pings.n > mostPings || t.connects.n > mostConnects {
-		w.fail("storm: %s has said %d hellos, %d pings and connected %d times in a minute", t.name, t.hellos.n,
+		w.fail("storm: %s sent %d hellos and %d pings, and connected %d times in a minute", t.name, t.hellos.n,
 			t.pings.n, t.connects.n)
 	}
 }
 
-// gap is a hello that no one asked for: the gap's timer has sent it.
-func (t *tab) gap(now time.Duration) {
+// checkGap checks the pauses before a hello that the gap's timer sends.
+func (t *tab) checkGap(now time.Duration) {
 	const least, most = 250 * time.Millisecond, 5 * time.Second
 	switch pause := min(least<<min(t.gaps, 10), most); {
 	case t.out != 0:
-		t.w.fail("storm: %s says hello while one is unanswered", t.name)
+		t.w.fail("storm: %s sends hello while one is unanswered", t.name)
 	case now-t.progress < least:
-		t.w.fail("storm: %s says hello %v after it got on", t.name, now-t.progress)
+		t.w.fail("storm: %s sends hello only %v after its last progress", t.name, now-t.progress)
 	case t.gapped > 0 && now-t.gapped < pause:
-		t.w.fail("storm: %s says hello for the %d. time after %v, not %v", t.name, t.gaps+1, now-t.gapped, pause)
+		t.w.fail("storm: %s sends hello number %d after %v, want a pause of %v", t.name, t.gaps+1, now-t.gapped, pause)
 	}
 	t.gaps++
 	t.gapped = now
 }
 
-// wished holds a pause before a socket against the backoff.
-func (t *tab) wished(after time.Duration) {
+// checkPause checks the pause before a new socket against the backoff.
+func (t *tab) checkPause(after time.Duration) {
 	const most, soon = 20 * time.Second, time.Second
-	t.paused(after)
+	t.checkJitter(after)
 	if t.tries++; t.tries == 1 && after > soon || after > most {
-		t.w.fail("%s waits %v for its socket, at the %d. try", t.name, after, t.tries)
+		t.w.fail("%s waits %v before attempt %d to open a socket", t.name, after, t.tries)
 	}
 }
 
-// gaveUp is a socket that the client closes. One that works is kept.
-func (t *tab) gaveUp() {
+// checkClose checks that the client does not close a socket that works.
+func (t *tab) checkClose() {
 	l := t.link
-	if t.w.fair && !l.dead && !l.gone && !l.slow && t.harmed+15*time.Second < t.w.now && t.broken != t.w.now {
-		t.w.fail("%s gives up a socket that works", t.name)
+	if t.w.fair && !l.dead && !l.closed && !l.slow && t.lastFault+15*time.Second < t.w.now && t.lastError != t.w.now {
+		t.w.fail("%s closes a socket that works", t.name)
 	}
 }

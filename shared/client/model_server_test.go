@@ -10,104 +10,105 @@ import (
 	"carrel/shared/wire"
 )
 
-// The server's rules for replay and delivery (docs/protocol.md), each of which the model can leave out.
+// The server's rules for replay and delivery (docs/protocol.md). LAPSE names the one that the model omits.
 const (
 	lapseWatch      = "hello first stores the connection's thread"
-	lapseTranscript = "hello: the thread before the transcripts"
+	lapseTranscript = "hello reads the thread before the transcripts"
 	lapseSnapshot   = "snapshot.seq is the thread's head"
-	lapseDesk       = "hello: the desk last"
-	lapseCarried    = "ready.interrupts are carried on over the log"
-	lapseRetention  = "what the log no longer holds is told by a snapshot"
+	lapseQueue      = "hello reads the run queue last"
+	lapseCarried    = "ready.interrupts include the changes of the log"
+	lapseRetention  = "events that retention removed are replaced by a snapshot"
 	lapseHigher     = "hello and run change the row only if their n is higher"
-	lapseNames      = "a hello whose n is not higher is answered all the same"
+	lapseNames      = "a hello whose n is not higher is answered"
 	lapseRunWatches = "a run switches its connection to its thread"
 	lapseSame       = "a repeated runId is the same run"
-	lapseEpoch      = "a thread made again has another epoch"
+	lapseEpoch      = "a recreated thread has another epoch"
 	lapseStart      = "the emitter lists connections at the start"
 	lapseTimer      = "the emitter lists connections once a second"
 	lapseEnd        = "the emitter lists connections after the terminal append"
-	lapseLast       = "the emitter posts the last record to whoever is new"
-	lapseRisen      = "a connection that was cut is new again when its n has risen"
+	lapseLast       = "the emitter posts the last record to new connections"
+	lapseRisen      = "a disconnected connection is new again when its n rises"
 	lapseAppend     = "append before send"
-	lapsePongHead   = "pong: the thread's head"
-	lapsePongLog    = "pong: the last log record"
-	lapsePongRuns   = "pong: the desk's runs"
-	lapsePongAsks   = "pong: whether the thread waits for a person"
-	lapseUpdated    = "each change of a thread makes its updated higher"
-	lapseReplaced   = "the oldest connection is told replaced"
+	lapsePongHead   = "pong has the thread's head"
+	lapsePongLog    = "pong includes the last log record"
+	lapsePongRuns   = "pong has the runs of the queue"
+	lapsePongAsks   = "pong reports whether the thread is awaiting input"
+	lapseUpdated    = "each change of a thread raises its updated"
+	lapseReplaced   = "the oldest connection receives replaced"
 )
 
-// lapses are all of them.
+// lapses returns all rules that LAPSE can name.
 func lapses() []string {
-	return []string{lapseWatch, lapseTranscript, lapseSnapshot, lapseDesk, lapseCarried, lapseRetention, lapseHigher,
-		lapseNames,
-		lapseRunWatches, lapseSame, lapseEpoch, lapseStart, lapseTimer, lapseEnd, lapseLast, lapseRisen, lapseAppend, lapsePongHead,
-		lapsePongLog, lapsePongRuns, lapsePongAsks, lapseUpdated, lapseReplaced}
+	return []string{
+		lapseWatch, lapseTranscript, lapseSnapshot, lapseQueue, lapseCarried, lapseRetention, lapseHigher, lapseNames,
+		lapseRunWatches, lapseSame, lapseEpoch, lapseStart, lapseTimer, lapseEnd, lapseLast, lapseRisen, lapseAppend,
+		lapsePongHead, lapsePongLog, lapsePongRuns, lapsePongAsks, lapseUpdated, lapseReplaced,
+	}
 }
 
-// The model's desk and connections.
+// The limits of the model's server.
 const (
-	seats   = 2
-	most    = 10 // connections
-	tooFar  = 40 // events behind: a snapshot costs less
-	listing = time.Second
+	slots          = 2           // runs of the user that run at the same time
+	maxConnections = 10          // of the user
+	maxReplay      = 40          // events; a cursor further behind the head receives a snapshot
+	listing        = time.Second // the emitter's interval between two lists of connections
 )
 
-// backend is what is stored of one user: threads with their logs, runs, the desk, and the rows of connections.
+// backend holds the stored data of one user: threads with their logs, runs, the run queue, and connection rows.
 type backend struct {
-	w       *world
-	threads map[chat.ThreadID]*thread
-	runs    map[chat.RunID]*run
-	active  []*run
-	queued  []*run
-	rows    []*row
-	epochs  int
-	asks    int
-	touched time.Duration // the last change
+	w          *world
+	threads    map[chat.ThreadID]*thread
+	runs       map[chat.RunID]*run
+	active     []*run
+	queued     []*run
+	rows       []*row
+	epochs     int
+	interrupts int
+	touched    time.Duration // when a thread last changed
 }
 
-// thread is one of the user's, through all its lives.
+// thread is one thread id of the user. Deletion ends its life; a later run begins another one.
 type thread struct {
 	id      chat.ThreadID
-	life    *life // nil: there is none of it
+	life    *life // nil: the thread does not exist
 	lives   map[chat.Epoch]*life
 	version int64 // of its row
 	updated int64
-	deleted bool // ever
-	answers bool // a run that was to answer was taken back
+	deleted bool // the user has deleted it at least once
+	answers bool // a queued run with responses was cancelled
 }
 
-// life is a thread between its making and its deletion: one epoch.
+// life is a thread from its creation to its deletion: one epoch.
 type life struct {
 	epoch  chat.Epoch
 	nth    int
 	events []agui.Event
-	owner  []chat.RunID
-	ends   map[chat.RunID]chat.Seq // of runs that have ended
+	owner  []chat.RunID            // the run of each event
+	ends   map[chat.RunID]chat.Seq // the last event of each ended run
 	head   chat.Seq                // the last event of the last run that ended
-	floor  chat.Seq                // retention: the log holds what is after it
+	floor  chat.Seq                // the last event that retention removed
 	open   []agui.Interrupt
-	folded map[chat.Seq]string
+	folded map[chat.Seq]string // cache of textAt
 }
 
 func (l *life) end() chat.Seq { return chat.Seq(len(l.events)) }
 
-// run is one that was admitted.
+// run is an admitted run.
 type run struct {
 	id     chat.RunID
 	thread *thread
 	life   *life
 	frame  *wire.Run
-	taken  []agui.Interrupt
+	taken  []agui.Interrupt // the interrupts that it answers
 	began  bool
 	over   bool
 	cancel bool
-	said   int
-	length int
+	texts  int // steps with text so far
+	length int // of them in all
 	pause  time.Duration
 }
 
-// row is a connection as the table knows it.
+// row is the stored record of a connection.
 type row struct {
 	link   *link
 	thread chat.ThreadID
@@ -129,7 +130,7 @@ func (b *backend) thread(id chat.ThreadID) *thread {
 	return t
 }
 
-// make begins a thread's next life.
+// make creates a thread in its next epoch.
 func (b *backend) make(t *thread) {
 	b.epochs++
 	name := chat.Epoch(fmt.Sprint("e", b.epochs))
@@ -153,10 +154,10 @@ func (b *backend) drop(l *link) {
 	b.rows = slices.DeleteFunc(b.rows, func(r *row) bool { return r.link == l })
 }
 
-// connect makes a row; the eleventh closes the oldest.
+// connect stores a connection. One above maxConnections replaces the oldest.
 func (b *backend) connect(l *link) {
 	b.rows = append(b.rows, &row{link: l})
-	if len(b.rows) <= most {
+	if len(b.rows) <= maxConnections {
 		return
 	}
 	old := b.rows[0].link
@@ -169,7 +170,8 @@ func (b *backend) connect(l *link) {
 	b.post(old, &wire.Error{Code: wire.CodeReplaced, Message: "There are newer ones."}, gone)
 }
 
-// watch points a connection at a thread, unless a later frame did; what the row says then.
+// watch stores the thread that a connection watches, unless a frame with a higher n has stored one, and returns the
+// stored thread.
 func (b *backend) watch(l *link, id chat.ThreadID, n int64) chat.ThreadID {
 	r := b.row(l)
 	if r == nil {
@@ -185,7 +187,7 @@ func (b *backend) watch(l *link, id chat.ThreadID, n int64) chat.ThreadID {
 	return r.thread
 }
 
-// changed notes a change of a thread's row.
+// changed counts a change of a thread's row.
 func (b *backend) changed(t *thread) {
 	t.version++
 	b.touched = b.w.now
@@ -204,8 +206,8 @@ func (b *backend) info(t *thread) wire.ThreadInfo {
 	return i
 }
 
-// news posts a frame to all of the user's connections.
-func (b *backend) news(f wire.ServerFrame) {
+// broadcast posts a frame to all of the user's connections.
+func (b *backend) broadcast(f wire.ServerFrame) {
 	for _, r := range slices.Clone(b.rows) {
 		if r.n > 0 {
 			b.post(r.link, f, nil)
@@ -213,12 +215,12 @@ func (b *backend) news(f wire.ServerFrame) {
 	}
 }
 
-func (b *backend) tellRow(t *thread) {
+func (b *backend) broadcastRow(t *thread) {
 	f := &wire.Thread{ThreadInfo: b.info(t)}
-	b.w.later(30*time.Millisecond, func() { b.news(f) })
+	b.w.later(30*time.Millisecond, func() { b.broadcast(f) })
 }
 
-// states are the desk's runs.
+// states returns the active and queued runs.
 func (b *backend) states() []wire.RunState {
 	var all []wire.RunState
 	for _, r := range b.active {
@@ -231,12 +233,12 @@ func (b *backend) states() []wire.RunState {
 	return all
 }
 
-// admit takes a run in, if the thread's questions are answered, and says what became of it.
+// admit admits a run if it answers the thread's open interrupts, and returns the reply to the client.
 func (b *backend) admit(f *wire.Run) wire.ServerFrame {
 	t := b.thread(f.ThreadID)
 	r := b.runs[f.RunID]
-	if r != nil && b.lapsed(lapseSame) && r.over && t.life != nil && !b.seated(t) {
-		r.over, r.began, r.said, r.life = false, false, 0, t.life
+	if r != nil && b.lapsed(lapseSame) && r.over && t.life != nil && !b.hasActive(t) {
+		r.over, r.began, r.texts, r.life = false, false, 0, t.life
 		b.active = append(b.active, r)
 		b.work(r)
 	}
@@ -247,7 +249,7 @@ func (b *backend) admit(f *wire.Run) wire.ServerFrame {
 	if r == nil {
 		if t.life != nil && !answers(t.life.open, f.Resume) || t.life == nil && f.Resume != nil {
 			rejected := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeInterrupted,
-				Message: "It asks."}
+				Message: "It is awaiting input."}
 			if t.life != nil {
 				rejected.Interrupts = t.life.open
 			}
@@ -265,6 +267,7 @@ func (b *backend) admit(f *wire.Run) wire.ServerFrame {
 	return &wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: state}
 }
 
+// take creates the thread if needed and queues a new run.
 func (b *backend) take(t *thread, f *wire.Run) *run {
 	if t.life == nil {
 		b.make(t)
@@ -284,11 +287,12 @@ func (b *backend) take(t *thread, f *wire.Run) *run {
 	b.next()
 	b.changed(t)
 	if slices.Contains(b.queued, r) {
-		b.tellRow(t)
+		b.broadcastRow(t)
 	}
 	return r
 }
 
+// answers reports whether a run's responses cover exactly the open interrupts.
 func answers(open []agui.Interrupt, given []agui.Resume) bool {
 	for _, g := range given {
 		if !slices.ContainsFunc(open, func(i agui.Interrupt) bool { return i.ID == g.InterruptID }) {
@@ -298,14 +302,14 @@ func answers(open []agui.Interrupt, given []agui.Resume) bool {
 	return len(open) == len(given)
 }
 
-func (b *backend) seated(t *thread) bool {
+func (b *backend) hasActive(t *thread) bool {
 	return slices.ContainsFunc(b.active, func(r *run) bool { return r.thread == t })
 }
 
-// next seats what waits and may begin.
+// next starts the queued runs that have a free slot and whose thread is idle and not awaiting input.
 func (b *backend) next() {
 	for _, r := range slices.Clone(b.queued) {
-		if len(b.active) >= seats || b.seated(r.thread) || r.thread.life == nil || len(r.thread.life.open) > 0 {
+		if len(b.active) >= slots || b.hasActive(r.thread) || r.thread.life == nil || len(r.thread.life.open) > 0 {
 			continue
 		}
 		b.queued = slices.DeleteFunc(b.queued, func(o *run) bool { return o == r })
@@ -315,7 +319,7 @@ func (b *backend) next() {
 	}
 }
 
-// cancel asks a running run to stop; one that waits has ended.
+// cancel asks an active run to stop. A queued run ends at once.
 func (b *backend) cancel(c *call, f *wire.Cancel) {
 	r := b.runs[f.RunID]
 	if r == nil {
@@ -329,15 +333,15 @@ func (b *backend) cancel(c *call, f *wire.Cancel) {
 	case slices.Contains(b.queued, r):
 		a.State = "ended"
 		b.leave(r)
-		defer b.news(&wire.Ended{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunCancelled})
-		b.tellRow(r.thread)
+		defer b.broadcast(&wire.Ended{RunID: r.id, ThreadID: r.thread.id, Status: chat.RunCancelled})
+		b.broadcastRow(r.thread)
 	default:
 		r.cancel = true
 	}
 	c.answer(a)
 }
 
-// leave ends a run that waits. What it was to answer is asked again.
+// leave ends a queued run and reopens the interrupts that it was to answer.
 func (b *backend) leave(r *run) {
 	r.over = true
 	b.queued = slices.DeleteFunc(b.queued, func(o *run) bool { return o == r })
@@ -348,7 +352,7 @@ func (b *backend) leave(r *run) {
 	b.next()
 }
 
-// delete takes a thread away: its runs end, and its next run makes it anew.
+// delete deletes a thread and ends its runs. A later run creates the thread in another epoch.
 func (b *backend) delete(c *call, f *wire.Delete) {
 	t := b.thread(f.ThreadID)
 	if t.life == nil {
@@ -359,7 +363,7 @@ func (b *backend) delete(c *call, f *wire.Delete) {
 	t.deleted = true
 	b.end(t)
 	c.answer(&wire.Done{RequestID: f.RequestID, ThreadID: f.ThreadID})
-	b.tellRow(t)
+	b.broadcastRow(t)
 	b.next()
 }
 
@@ -374,20 +378,20 @@ func (b *backend) end(t *thread) {
 	b.changed(t)
 }
 
-// remake is a deletion, a day and another run, whose frames came to nobody: the thread has another epoch.
+// remake deletes and recreates a thread, and no tab receives a frame about it. The thread then has another epoch.
 func (b *backend) remake(id chat.ThreadID) {
 	if t := b.thread(id); t.life != nil {
 		b.end(t)
 		b.make(t)
-		b.w.note("%s is made anew: %s", id, t.life.epoch)
+		b.w.note("%s is recreated in the epoch %s", id, t.life.epoch)
 		b.next()
 	}
 }
 
-// forget is retention: the log loses its beginning.
-func (b *backend) forget(id chat.ThreadID) {
+// trim applies retention: it removes the beginning of a log.
+func (b *backend) trim(id chat.ThreadID) {
 	if l := b.thread(id).life; l != nil && l.head > l.floor {
 		l.floor += chat.Seq(b.w.rnd.Int64N(int64(l.head-l.floor))) + 1
-		b.w.note("%s begins after %d", id, l.floor)
+		b.w.note("the log of %s begins after %d", id, l.floor)
 	}
 }

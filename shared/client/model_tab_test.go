@@ -9,23 +9,23 @@ import (
 	"carrel/shared/client"
 )
 
-// tab is one window of the user: a real view, and the socket that it holds.
+// tab is one browser tab of the user: a real View, and the socket that it uses.
 type tab struct {
 	w       *world
 	name    string
 	view    *client.View
 	link    *link
-	next    *link     // open, and not in use yet
-	early   []message // that came on it
+	next    *link     // the next socket: open, and not in use yet
+	early   []message // messages that arrived on the next socket
 	links   int
-	attempt int // to open a socket: an older one is void
-	timer   int // an older one is void
+	attempt int // number of the last attempt to open a socket; results of earlier ones are ignored
+	timer   int // number of the last timer; earlier ones are ignored
 	state   client.State
 	sent    []chat.RunID
 	*judge
 }
 
-// do is any input of the view: what it actions is done, and what it shows is judged.
+// do gives the view one input, checks the state that it shows then, and carries out its actions.
 func (t *tab) do(kind string, input func(now time.Time)) {
 	if t.w.failed != "" {
 		return
@@ -38,11 +38,11 @@ func (t *tab) do(kind string, input func(now time.Time)) {
 	if actions.Promote {
 		t.switched()
 	}
-	t.see(before)
+	t.check(before)
 	t.carryOut(actions)
-	if t.differs {
-		t.asked("was told by a pong whether the thread asks")
-		t.differs = false
+	if t.pongDiffers {
+		t.requireHello("received a pong that contradicts its interrupts")
+		t.pongDiffers = false
 	}
 	t.timer++
 	if at, due := t.view.Next(); due {
@@ -57,7 +57,7 @@ func (t *tab) do(kind string, input func(now time.Time)) {
 
 func (t *tab) time() time.Time { return time.UnixMilli(0).Add(t.w.now) }
 
-// carryOut does what the view actions.
+// carryOut carries out the view's actions.
 func (t *tab) carryOut(w client.Actions) {
 	if w.Hello != nil && t.next != nil {
 		t.next.up(w.Hello)
@@ -68,7 +68,7 @@ func (t *tab) carryOut(w client.Actions) {
 		}
 	}
 	if w.Close && t.link != nil {
-		t.gaveUp()
+		t.checkClose()
 		t.link.leave()
 		t.link = nil
 	}
@@ -79,7 +79,7 @@ func (t *tab) carryOut(w client.Actions) {
 	}
 }
 
-// abandon voids what is under way, and closes the socket that is not in use yet.
+// abandon ignores the attempt in progress, and closes the next socket.
 func (t *tab) abandon() {
 	t.attempt++
 	if t.next != nil {
@@ -88,33 +88,33 @@ func (t *tab) abandon() {
 	}
 }
 
-// switched makes the next socket the one in use: its hello is answered, or the last one is lost.
+// switched makes the next socket the one in use, once its hello is answered or the old socket is lost.
 func (t *tab) switched() {
 	if t.link != nil {
 		t.link.leave()
 	}
 	t.link, t.next, t.kind = t.next, nil, "switch"
 	t.w.note("%s goes on with its next socket", t.name)
-	t.fresh(t.w.now)
-	t.out, t.helloed, t.n = 1, t.greeted, 1
+	t.newSocket(t.w.now)
+	t.out, t.helloed, t.n = 1, t.nextOpened, 1
 	for _, m := range t.early {
-		t.heard(m, t.joined(m))
+		t.noteMessage(m, t.joined(m))
 	}
 	t.early = nil
 }
 
-// connect opens a socket after a pause, in place of any attempt before.
+// connect opens a socket after a pause. It replaces any attempt before it.
 func (t *tab) connect(after time.Duration) {
 	w := t.w
 	t.abandon()
 	attempt := t.attempt
-	t.wished(after)
+	t.checkPause(after)
 	w.at(w.now+after, func() {
 		if attempt != t.attempt {
 			return
 		}
 		if t.connects.count(w.now); after > 0 {
-			w.tried()
+			w.countAttempt()
 		}
 		fails := w.now < w.down || w.chance(20)
 		w.later(100*time.Millisecond, func() {
@@ -136,16 +136,16 @@ func (t *tab) opened() {
 	t.w.note("%s is connected (slow: %v)", t.name, l.slow)
 	t.w.server.connect(l)
 	if t.link != nil {
-		t.next, t.early, t.greeted = l, nil, t.w.now
+		t.next, t.early, t.nextOpened = l, nil, t.w.now
 		t.do("offered", t.view.Offered)
 		return
 	}
 	t.link = l
-	t.fresh(t.w.now)
+	t.newSocket(t.w.now)
 	t.do("opened", t.view.Opened)
 }
 
-// lost tells the view that its socket is gone.
+// lost reports a lost socket to the view.
 func (t *tab) lost(l *link) {
 	switch l {
 	case t.link:
@@ -163,7 +163,7 @@ func (t *tab) receive(l *link, m message) {
 	t.w.note("%s < %s", t.name, m.data)
 	switch l {
 	case t.link:
-		t.heard(m, t.joined(m))
+		t.noteMessage(m, t.joined(m))
 		t.do("frame", func(now time.Time) { t.view.Receive(now, m.data) })
 	case t.next:
 		t.early = append(t.early, m)
@@ -171,7 +171,7 @@ func (t *tab) receive(l *link, m message) {
 	}
 }
 
-// begin opens a thread, and the first socket.
+// begin opens a thread and then the first socket.
 func (t *tab) begin() {
 	t.open(t.w.thread())
 	t.do("start", t.view.Start)
@@ -188,11 +188,11 @@ func (t *tab) open(id chat.ThreadID) {
 	another := id != t.state.ThreadID
 	t.do("open", func(now time.Time) { t.must(t.view.Open(now, id)) })
 	if another {
-		t.asked("opened " + string(id))
+		t.requireHello("opened " + string(id))
 	}
 }
 
-// send says something, or answers what is asked.
+// send sends a run: a text, or the responses to the open interrupts.
 func (t *tab) send() {
 	t.w.sends++
 	id := chat.RunID(fmt.Sprint("r", t.w.sends))
@@ -203,18 +203,18 @@ func (t *tab) send() {
 		t.answering[i.ID] = true
 	}
 	t.w.note("%s sends %s with %d answers", t.name, id, len(answers))
-	t.acted = t.w.now
+	t.lastAction = t.w.now
 	t.do("send", func(now time.Time) {
 		if answers == nil || t.w.chance(20) {
 			t.must(t.view.Send(now, id, "question "+string(id)))
 		} else {
-			t.runs[id] = true
+			t.responding[id] = true
 			t.must(t.view.Respond(now, id, answers, ""))
 		}
 	})
 }
 
-// cancel stops what the tab shows as running, or something that it has sent.
+// cancel cancels the run that the tab shows as running, or another run that it shows or has sent.
 func (t *tab) cancel() {
 	id := t.state.Active
 	if all := append(t.state.Queued, t.sent...); len(all) > 0 && (id == "" || t.w.often(50)) {
@@ -224,14 +224,14 @@ func (t *tab) cancel() {
 		return
 	}
 	t.w.note("%s stops %s", t.name, id)
-	t.acted = t.w.now
+	t.lastAction = t.w.now
 	t.do("cancel", func(now time.Time) { t.must(t.view.Cancel(now, id)) })
 }
 
 func (t *tab) remove() {
 	id := t.w.thread()
 	t.w.note("%s deletes %s", t.name, id)
-	t.acted = t.w.now
+	t.lastAction = t.w.now
 	t.do("delete", func(now time.Time) { t.must(t.view.Delete(now, id)) })
 }
 
@@ -241,16 +241,16 @@ func (t *tab) wake() {
 }
 
 func (t *tab) threads() {
-	t.acted = t.w.now
+	t.lastAction = t.w.now
 	t.do("threads", t.view.Threads)
 }
 
-// cut ends the socket; the client learns of it soon.
+// cut closes the socket. The client notices within 200 ms.
 func (t *tab) cut() {
 	if l := t.link; l != nil {
-		t.harm()
+		t.noteFault()
 		t.w.note("%s is cut off", t.name)
-		l.gone = true
+		l.closed = true
 		if !t.w.chance(30) {
 			t.w.server.drop(l)
 		}
@@ -258,14 +258,14 @@ func (t *tab) cut() {
 	}
 }
 
-// half kills the socket: neither end learns of it, unless by silence.
+// half makes the socket half-open: only silence shows either end that it is dead.
 func (t *tab) half() {
 	if l := t.link; l != nil {
-		t.harm()
+		t.noteFault()
 		t.w.note("%s is half-open", t.name)
 		l.dead = true
 		if t.w.chance(50) {
-			t.w.later(5*time.Second, func() { l.gone = true })
+			t.w.later(5*time.Second, func() { l.closed = true })
 		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"carrel/shared/client"
 )
 
-// TestModel plays random schedules of the model that testdata/scenarios/README.md describes. SCHEDULES is how many
-// there are; SEED repeats the one of that seed and tells its steps; LAPSE leaves out a clause of the server; COUNT goes
-// on after a schedule that failed, and counts those.
+// TestModel plays random schedules of the model that testdata/scenarios/README.md describes. SCHEDULES is their number.
+// SEED repeats the schedule of one seed and lists its steps. LAPSE omits one rule of the server. COUNT counts the
+// schedules that fail instead of ending at the first; COUNT=tell also logs the reason of each.
 func TestModel(t *testing.T) {
 	seed, count := uint64(time.Now().UnixNano()), 60
 	if s := os.Getenv("SCHEDULES"); s != "" {
@@ -26,7 +26,7 @@ func TestModel(t *testing.T) {
 	}
 	lapse := os.Getenv("LAPSE")
 	if lapse != "" && !slices.Contains(lapses(), lapse) {
-		t.Fatalf("LAPSE: there is no clause %q", lapse)
+		t.Fatalf("LAPSE=%s: the server has no such rule", lapse)
 	}
 	bad, why := 0, ""
 	for i := range count {
@@ -46,7 +46,7 @@ func TestModel(t *testing.T) {
 		}
 	}
 	if bad > 0 {
-		t.Errorf("noticed in %d of %d schedules: %s", bad, count, why)
+		t.Errorf("%d of %d schedules failed: %s", bad, count, why)
 	}
 }
 
@@ -59,68 +59,69 @@ func integer(t *testing.T, s string) int {
 	return n
 }
 
-// replay plays a schedule again for its steps.
+// replay plays a failed schedule again, and returns the reason and the steps.
 func replay(seed uint64, lapse string) string {
 	w := newWorld(seed)
-	w.lapse, w.tell = lapse, true
+	w.lapse, w.verbose = lapse, true
 	w.play()
 	why := w.failed
 	if os.Getenv("SEED") != "" {
 		why += "\n" + w.steplist()
-	} else if n := len(w.told); n > 0 {
-		w.told = w.told[max(0, n-60):]
-		why += fmt.Sprintf("\nits last steps:\n%s\nSEED=%d go test -run 'TestModel$' ./shared/client tells all",
+	} else if n := len(w.notes); n > 0 {
+		w.notes = w.notes[max(0, n-60):]
+		why += fmt.Sprintf("\nits last steps:\n%s\nSEED=%d go test -run 'TestModel$' ./shared/client lists all",
 			w.steplist(), seed)
 	}
 	return why
 }
 
-// settle waits until the server has nothing to do, and then as long as a tab may take to know it.
+// settle waits until the server has no work left, and then as long as a tab may take to notice.
 func (w *world) settle() {
 	limit := w.now + 2*time.Hour
-	for since := w.now; w.failed == "" && (w.now < since+healed+5*time.Minute || w.working()); {
+	for since := w.now; w.failed == "" && (w.now < since+limitHealed+5*time.Minute || w.working()); {
 		if w.pass(time.Second); w.now > limit {
-			w.fail("the model's server does not come to rest")
+			w.fail("the model's server never becomes idle")
 		}
 		if w.server.touched > since || w.working() {
 			since = w.now
 		}
-		if w.now == since+healed {
-			w.known(since)
+		if w.now == since+limitHealed {
+			w.checkInformed(since)
 		}
 	}
 	for _, slow := range []bool{false, true} {
 		for _, t := range w.tabs {
 			if t.link == nil || t.link.slow == slow {
-				t.truth()
+				t.checkFinal()
 			}
 		}
-		w.pass(time.Minute) // what is in a slow socket comes later
+		w.pass(time.Minute) // a slow socket still delivers
 	}
 }
 
-// known holds those to the truth that knew of a run all the time since the last change.
-func (w *world) known(since time.Duration) {
+// checkInformed checks the final state of the tabs that have shown a run ever since the last change.
+func (w *world) checkInformed(since time.Duration) {
 	for _, t := range w.tabs {
 		s := t.state
-		if t.idle < since && t.readied > 0 && t.readied < since && t.link != nil && !t.link.slow &&
+		if t.lastIdle < since && t.firstReady > 0 && t.firstReady < since && t.link != nil && !t.link.slow &&
 			(s.Active != "" || len(s.Queued)+len(s.Sending) > 0) {
-			t.truth()
+			t.checkFinal()
 		}
 	}
 }
 
+// working reports whether the server has active runs, or queued ones that can start.
 func (w *world) working() bool {
 	b := w.server
 	return len(b.active) > 0 || slices.ContainsFunc(b.queued, func(r *run) bool { return len(r.thread.life.open) == 0 })
 }
 
-// truth is what a tab must show once all is quiet: what there is.
-func (t *tab) truth() {
+// checkFinal checks that a tab shows the server's data exactly. It holds once nothing changes any more.
+func (t *tab) checkFinal() {
 	s, w := t.state, t.w
 	if s.Status == client.Replaced {
 		if t.link != nil {
-			w.fail("%s was replaced and holds a socket", t.name)
+			w.fail("%s was replaced and still uses a socket", t.name)
 		}
 		return
 	}
@@ -128,9 +129,9 @@ func (t *tab) truth() {
 	var epoch chat.Epoch
 	var seq chat.Seq
 	var open []agui.Interrupt
-	said := text(fold(nil))
+	messages := text(fold(nil))
 	if l := th.life; l != nil {
-		epoch, seq, open, said = l.epoch, l.end(), l.open, l.at(l.end())
+		epoch, seq, open, messages = l.epoch, l.end(), l.open, l.textAt(l.end())
 	}
 	active, queued := chat.RunID(""), []chat.RunID{}
 	for _, r := range w.server.active {
@@ -145,9 +146,10 @@ func (t *tab) truth() {
 	}
 	have := fmt.Sprint(s.Status, s.Lagging, s.Epoch, s.Seq, s.Active, s.Queued, s.Sending, ids(s.Interrupts))
 	want := fmt.Sprint(client.Ready, false, epoch, seq, active, queued, []chat.RunID{}, ids(open))
-	if have != want || text(s.Messages) != said {
-		w.fail("%s has not come to the truth of %s: it shows %s, there is %s; %s; %s", t.name, th.id, have, want,
-			text(s.Messages), said)
+	if have != want || text(s.Messages) != messages {
+		w.fail("%s does not show the final state of %s: it shows %s, want %s; messages %s, want %s", t.name, th.id,
+			have, want,
+			text(s.Messages), messages)
 	}
 }
 
@@ -159,9 +161,9 @@ func ids(open []agui.Interrupt) []chat.InterruptID {
 	return all
 }
 
-// encore is some more use while nothing fails: now everything must be quick.
-func (w *world) encore() {
-	w.note("the encore")
+// moreRequests plays some more requests without faults. The stricter limits now apply.
+func (w *world) moreRequests() {
+	w.note("more requests, without faults")
 	for range 12 {
 		t := w.tabs[w.rnd.IntN(len(w.tabs))]
 		if w.often(60) {
@@ -175,8 +177,8 @@ func (w *world) encore() {
 	}
 }
 
-// lists asks every tab for the list, which must then be right.
-func (w *world) lists() {
+// checkLists requests the list of threads in every tab, and checks it.
+func (w *world) checkLists() {
 	for _, t := range w.tabs {
 		if t.state.Status == client.Ready {
 			t.threads()
@@ -195,14 +197,14 @@ func (w *world) lists() {
 			want := w.server.info(th)
 			if have, there := shown[th.id]; there && (th.life == nil || have != want.Title) || !there && !th.deleted &&
 				th.life != nil {
-				w.fail("%s lists %q, and there is %+v", t.name, have, want)
+				w.fail("%s lists %q, want %+v", t.name, have, want)
 			}
 		}
 	}
 }
 
-// silence is a long time in which nothing happens: only pings are said.
-func (w *world) silence() {
+// checkSilence checks that tabs send only pings while nothing happens.
+func (w *world) checkSilence() {
 	w.pass(4 * time.Minute)
 	type sum struct{ hellos, pings, connects int }
 	before := map[*tab]sum{}
@@ -216,7 +218,7 @@ func (w *world) silence() {
 			pings = 81
 		}
 		if t.hellos.all-b.hellos > 1 || t.connects.all > b.connects || t.pings.all-b.pings > pings {
-			w.fail("storm: in 20 quiet minutes %s has said %d hellos and %d pings, and connected %d times", t.name,
+			w.fail("storm: in 20 quiet minutes %s sent %d hellos and %d pings, and connected %d times", t.name,
 				t.hellos.all-b.hellos, t.pings.all-b.pings, t.connects.all-b.connects)
 		}
 	}

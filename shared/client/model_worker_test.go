@@ -10,29 +10,29 @@ import (
 	"carrel/shared/wire"
 )
 
-// worker runs a run: it appends to its thread's log, and its emitter posts what is appended.
+// worker executes a run: it appends events to the thread's log, and its emitter posts them to the subscribers.
 type worker struct {
-	b       *backend
-	run     *run
-	outlets map[*link]*outlet
-	last    *wire.Events
-	begun   wire.ServerFrame // the thread's row as of the run's start, for whoever is new
-	done    bool
+	b           *backend
+	run         *run
+	subscribers map[*link]*subscriber
+	last        *wire.Events
+	startRow    wire.ServerFrame // the thread's row at the run's start, for new subscribers
+	done        bool
 }
 
-// outlet is a connection as an emitter sees it.
-type outlet struct {
+// subscriber is the emitter's record of one connection.
+type subscriber struct {
 	n      int64
 	thread chat.ThreadID
-	listed bool
-	cut    bool
-	busy   bool
+	listed bool // the last list contained it
+	cut    bool // a post failed
+	busy   bool // a post is in progress
 	queue  []wire.ServerFrame
 }
 
-// work invokes a worker.
+// work starts a worker for a run.
 func (b *backend) work(r *run) {
-	w := &worker{b: b, run: r, outlets: map[*link]*outlet{}}
+	w := &worker{b: b, run: r, subscribers: map[*link]*subscriber{}}
 	b.w.later(200*time.Millisecond, w.begin)
 }
 
@@ -40,7 +40,7 @@ func (w *worker) begin() {
 	if w.run.over {
 		return
 	}
-	w.begun = &wire.Thread{ThreadInfo: w.b.info(w.run.thread)}
+	w.startRow = &wire.Thread{ThreadInfo: w.b.info(w.run.thread)}
 	if !w.b.lapsed(lapseStart) {
 		w.list()
 	}
@@ -56,7 +56,7 @@ func (w *worker) timer() {
 	w.b.w.at(w.b.w.now+listing, w.timer)
 }
 
-// step says something more.
+// step appends the run's next record and schedules the step after it.
 func (w *worker) step() {
 	r := w.run
 	if r.over {
@@ -74,8 +74,8 @@ func (w *worker) step() {
 	case r.cancel:
 		w.end(&agui.Outcome{Type: agui.OutcomeCancelled})
 		return
-	case r.said < r.length:
-		r.said++
+	case r.texts < r.length:
+		r.texts++
 		var events []agui.Event
 		for range 1 + w.b.w.rnd.IntN(3) {
 			events = append(events, agui.Event{Type: agui.TextMessageContent, MessageID: id,
@@ -94,24 +94,24 @@ func (w *worker) outcome() *agui.Outcome {
 	if w.b.w.often(w.b.w.traits.questions) {
 		o.Type = agui.OutcomeInterrupt
 		for range 1 + w.b.w.rnd.IntN(2) {
-			w.b.asks++
-			o.Interrupts = append(o.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", w.b.asks)),
+			w.b.interrupts++
+			o.Interrupts = append(o.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i", w.b.interrupts)),
 				Reason: agui.ReasonToolCall})
 		}
 	}
 	return o
 }
 
-// append makes a record durable and posts it; a worker that dies in between is replaced by another one.
+// append stores a record and then posts it. A worker may die between the two; another one then replaces it.
 func (w *worker) append(events ...agui.Event) {
 	l, r := w.run.life, w.run
 	from := l.end()
-	if w.b.lapsed(lapseAppend) && w.b.w.chance(10) { // it says what it has not stored, and stores something else
-		said := slices.Clone(events)
-		for i := range said {
-			said[i].Delta += "?"
+	if w.b.lapsed(lapseAppend) && w.b.w.chance(10) { // it posts a record and stores another one
+		unstored := slices.Clone(events)
+		for i := range unstored {
+			unstored[i].Delta += "?"
 		}
-		w.record(&wire.Events{ThreadID: r.thread.id, Epoch: l.epoch, Seq: from + 1, RunID: r.id, Events: said})
+		w.record(&wire.Events{ThreadID: r.thread.id, Epoch: l.epoch, Seq: from + 1, RunID: r.id, Events: unstored})
 	}
 	for _, e := range events {
 		l.events, l.owner = append(l.events, e), append(l.owner, r.id)
@@ -122,10 +122,10 @@ func (w *worker) append(events ...agui.Event) {
 		w.b.w.note("the worker of %s dies", r.id)
 		w.done = true
 		for _, t := range w.b.w.tabs {
-			t.harm()
+			t.noteFault()
 		}
 		if !r.over {
-			next := &worker{b: w.b, run: r, outlets: map[*link]*outlet{}}
+			next := &worker{b: w.b, run: r, subscribers: map[*link]*subscriber{}}
 			w.b.w.at(w.b.w.now+20*time.Second, next.begin)
 		}
 		w.run = &run{over: true}
@@ -135,7 +135,7 @@ func (w *worker) append(events ...agui.Event) {
 	w.b.w.later(20*time.Millisecond, func() { w.record(rec) })
 }
 
-// end is the terminal append, and the last list after it.
+// end appends the terminal event, and lists the connections one last time.
 func (w *worker) end(o *agui.Outcome) {
 	r, l := w.run, w.run.life
 	r.over = true
@@ -149,12 +149,12 @@ func (w *worker) end(o *agui.Outcome) {
 		if w.run == r && !w.b.lapsed(lapseEnd) {
 			w.list()
 		}
-		w.b.tellRow(r.thread)
+		w.b.broadcastRow(r.thread)
 		w.b.next()
 	})
 }
 
-// list reads the connections and brings news to those that are new.
+// list reads the connection rows, and posts to new subscribers what they have missed.
 func (w *worker) list() {
 	seen := map[*link]bool{}
 	for _, c := range w.b.rows {
@@ -163,7 +163,7 @@ func (w *worker) list() {
 			w.see(c)
 		}
 	}
-	for l, o := range w.outlets {
+	for l, o := range w.subscribers {
 		if !seen[l] {
 			o.listed, o.queue = false, nil
 		}
@@ -171,13 +171,13 @@ func (w *worker) list() {
 }
 
 func (w *worker) see(c *row) {
-	o := w.outlets[c.link]
+	o := w.subscribers[c.link]
 	if o == nil {
-		o = &outlet{}
-		w.outlets[c.link] = o
+		o = &subscriber{}
+		w.subscribers[c.link] = o
 	}
 	fresh := !o.listed || o.cut && c.n > o.n && !w.b.lapsed(lapseRisen)
-	watched := !fresh && o.thread == w.run.thread.id
+	alreadyWatched := !fresh && o.thread == w.run.thread.id
 	o.listed = true
 	if fresh {
 		o.cut = false
@@ -186,29 +186,29 @@ func (w *worker) see(c *row) {
 		o.n, o.thread = c.n, c.thread
 	}
 	if fresh {
-		w.push(c.link, o, w.begun)
+		w.push(c.link, o, w.startRow)
 	}
 	switch {
 	case o.thread != w.run.thread.id:
-		if watched {
+		if alreadyWatched {
 			o.queue = nil
 		}
-	case !watched && w.last != nil && !w.b.lapsed(lapseLast):
+	case !alreadyWatched && w.last != nil && !w.b.lapsed(lapseLast):
 		w.push(c.link, o, w.last)
 	}
 }
 
-// record posts a durable record to all that watch the thread.
+// record posts a stored record to all subscribers that watch the thread.
 func (w *worker) record(f *wire.Events) {
 	w.last = f
-	for _, c := range slices.Clone(w.b.rows) { // in an order that a seed repeats
-		if o := w.outlets[c.link]; o != nil && o.thread == f.ThreadID {
+	for _, c := range slices.Clone(w.b.rows) { // not over the map: its order would differ between runs of one seed
+		if o := w.subscribers[c.link]; o != nil && o.thread == f.ThreadID {
 			w.push(c.link, o, f)
 		}
 	}
 }
 
-func (w *worker) push(l *link, o *outlet, f wire.ServerFrame) {
+func (w *worker) push(l *link, o *subscriber, f wire.ServerFrame) {
 	if !o.listed || o.cut {
 		return
 	}
@@ -218,8 +218,8 @@ func (w *worker) push(l *link, o *outlet, f wire.ServerFrame) {
 	}
 }
 
-// deliver posts what waits for one connection, one after the other.
-func (w *worker) deliver(l *link, o *outlet) {
+// deliver posts the queued frames of one subscriber one by one.
+func (w *worker) deliver(l *link, o *subscriber) {
 	if len(o.queue) == 0 {
 		o.busy = false
 		return

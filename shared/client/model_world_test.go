@@ -10,38 +10,39 @@ import (
 	"carrel/shared/chat"
 )
 
-// world is one schedule of the model that testdata/scenarios/README.md describes, "The model": simulated time, the
-// user's tabs, each a real view, and the network and backend between them. What happens next a seed decides.
+// world is one schedule of the model that testdata/scenarios/README.md describes: simulated time, the user's tabs, each
+// a real View, and the network and backend between them. The seed decides everything that happens.
 type world struct {
-	rnd    *rand.Rand
-	now    time.Duration
-	todo   agenda
-	order  int
-	steps  int
-	fair   bool // the faults are off
-	traits traits
-	lapse  string // the server's clause that is left out
-	server *backend
-	tabs   []*tab
-	down   time.Duration // no socket opens before
-	tries  map[time.Duration]int
-	sends  int
-	failed string
-	tell   bool
-	told   []string
+	rnd     *rand.Rand
+	now     time.Duration
+	todo    agenda
+	order   int
+	steps   int
+	fair    bool // the faults are off
+	traits  traits
+	lapse   string // the server's rule that is omitted
+	server  *backend
+	tabs    []*tab
+	down    time.Duration // until then no socket opens
+	tries   map[time.Duration]int
+	sends   int
+	failed  string
+	verbose bool
+	notes   []string
 }
 
-// traits are how bad one schedule's world is, in percent where it is not said otherwise. Half of them are none.
+// traits says how often each fault and action occurs in one schedule, in percent unless a comment says otherwise. Each
+// fault is absent from half of the schedules.
 type traits struct {
-	tabs, threads                         int // how many
-	lost, late, twice, broken, parts      int // of messages
-	functions, deaths                     int // of frames and records
-	cuts, halves, outages, rolls          int // of steps
+	tabs, threads                         int // their numbers
+	lost, late, twice, broken, parts      int // of the messages
+	functions, deaths                     int // of the frames, of the records
+	cuts, halves, outages, handovers      int // of the steps
 	deletes, retention, switches, cancels int
-	slow, slowRuns, questions, disorder   int // of sockets, runs, runs, delays
+	slow, slowRuns, questions, disorder   int // of the sockets, runs, runs, delays
 }
 
-const mostSteps = 60_000 // of a schedule: more is a storm
+const mostSteps = 60_000 // of a schedule: more steps mean a storm
 
 func newWorld(seed uint64) *world {
 	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), tries: map[time.Duration]int{}}
@@ -62,7 +63,7 @@ func newWorld(seed uint64) *world {
 	}{
 		{&t.lost, 20}, {&t.late, 40}, {&t.twice, 20}, {&t.broken, 15}, {&t.parts, 60}, {&t.functions, 25}, {&t.deaths,
 			6},
-		{&t.cuts, 12}, {&t.halves, 12}, {&t.outages, 5}, {&t.rolls, 50}, {&t.deletes, 8}, {&t.retention,
+		{&t.cuts, 12}, {&t.halves, 12}, {&t.outages, 5}, {&t.handovers, 50}, {&t.deletes, 8}, {&t.retention,
 			10}, {&t.switches, 40},
 		{&t.cancels, 15}, {&t.slow, 50}, {&t.slowRuns, 40}, {&t.questions, 50}, {&t.disorder, 60},
 	} {
@@ -76,13 +77,13 @@ func newWorld(seed uint64) *world {
 	return w
 }
 
-// chance is true for so many in a hundred, as long as faults are on.
+// chance draws a fault: it is true in that percentage of calls, and never once the faults are off.
 func (w *world) chance(percent int) bool { return !w.fair && w.rnd.IntN(100) < percent }
 
-// often is the same for what is no fault.
+// often draws an event other than a fault: it is true in that percentage of calls.
 func (w *world) often(percent int) bool { return w.rnd.IntN(100) < percent }
 
-// within is a random time of at most so much.
+// within returns a random duration up to most.
 func (w *world) within(most time.Duration) time.Duration {
 	return time.Duration(w.rnd.Int64N(int64(most/time.Millisecond)+1)) * time.Millisecond
 }
@@ -91,7 +92,7 @@ func (w *world) thread() chat.ThreadID {
 	return chat.ThreadID(fmt.Sprint("t", 1+w.rnd.IntN(w.traits.threads)))
 }
 
-// fail ends the schedule: the first reason counts.
+// fail ends the schedule. Only the first reason is kept.
 func (w *world) fail(format string, args ...any) {
 	if w.failed == "" {
 		w.failed = fmt.Sprintf("at %v: ", w.now) + fmt.Sprintf(format, args...)
@@ -99,14 +100,14 @@ func (w *world) fail(format string, args ...any) {
 	}
 }
 
-// note is a line of the step list.
+// note adds a line to the list of steps.
 func (w *world) note(format string, args ...any) {
-	if w.tell {
-		w.told = append(w.told, fmt.Sprintf("%9.3f  ", w.now.Seconds())+fmt.Sprintf(format, args...))
+	if w.verbose {
+		w.notes = append(w.notes, fmt.Sprintf("%9.3f  ", w.now.Seconds())+fmt.Sprintf(format, args...))
 	}
 }
 
-// play is the whole schedule.
+// play plays the whole schedule.
 func (w *world) play() {
 	for _, t := range w.tabs {
 		t.begin()
@@ -118,13 +119,13 @@ func (w *world) play() {
 	w.note("the faults are off")
 	w.fair, w.down = true, 0
 	w.settle()
-	w.encore()
+	w.moreRequests()
 	w.settle()
-	w.lists()
-	w.silence()
+	w.checkLists()
+	w.checkSilence()
 }
 
-// anything is one thing that people or faults do.
+// anything draws one step: actions of users, and faults.
 func (w *world) anything() {
 	t, r := w.tabs[w.rnd.IntN(len(w.tabs))], &w.traits
 	if w.often(45) {
@@ -158,37 +159,38 @@ func (w *world) anything() {
 		w.outage()
 	}
 	if w.chance(r.retention) {
-		w.server.forget(w.thread())
+		w.server.trim(w.thread())
 	}
 }
 
-// outage takes all sockets away at once, and lets none open for some time.
+// outage closes all sockets at once. No socket opens until it ends.
 func (w *world) outage() {
 	w.down = w.now + w.within(3*time.Minute)
-	w.note("nothing answers until %v", w.down)
+	w.note("no socket opens until %v", w.down)
 	for _, t := range w.tabs {
 		t.cut()
 	}
 	w.pass(w.down - w.now)
 }
 
-// tried counts the sockets that are tried at the same moment after a pause: jitter spreads them.
-func (w *world) tried() {
+// countAttempt counts the sockets that tabs try to open in the same millisecond after a pause. Jitter must spread them.
+func (w *world) countAttempt() {
 	w.tries[w.now]++
 	if w.tries[w.now] > 5 {
-		w.fail("storm: %d sockets are tried at one moment", w.tries[w.now])
+		w.fail("storm: tabs try to open %d sockets in one millisecond", w.tries[w.now])
 	}
 }
 
-// later does something within so much time, at a random moment.
+// later schedules f at a random moment within most.
 func (w *world) later(most time.Duration, f func()) { w.at(w.now+w.within(most), f) }
 
+// at schedules f.
 func (w *world) at(when time.Duration, f func()) {
 	w.order++
 	heap.Push(&w.todo, event{max(when, w.now), w.order, f})
 }
 
-// pass lets time pass.
+// pass advances the simulated time, and runs the events that are due.
 func (w *world) pass(d time.Duration) {
 	until := w.now + d
 	for w.failed == "" && len(w.todo) > 0 && w.todo[0].at <= until {
@@ -203,7 +205,7 @@ func (w *world) pass(d time.Duration) {
 	w.now = until
 }
 
-func (w *world) steplist() string { return strings.Join(w.told, "\n") }
+func (w *world) steplist() string { return strings.Join(w.notes, "\n") }
 
 type event struct {
 	at    time.Duration
@@ -211,7 +213,7 @@ type event struct {
 	do    func()
 }
 
-// agenda is a heap of what is to come.
+// agenda is a heap of the scheduled events.
 type agenda []event
 
 func (a agenda) Len() int { return len(a) }
