@@ -255,7 +255,8 @@ func lapsedGuards() []guard {
 		"the emitter lists connections after the terminal append",
 		"the emitter posts the last record to new connections",
 		"a disconnected connection is new again when its n rises", "append before send", "pong has the thread's head",
-		"pong includes the last log record", "pong has the runs of the queue", "pong reports whether the thread is awaiting input",
+		"pong includes the last log record", "pong has the runs of the queue",
+		"pong reports whether the thread is awaiting input",
 		"each change of a thread raises its updated", "the oldest connection receives replaced",
 	} {
 		all = append(all, guard{name: "view, server: " + clause, lapse: clause, file: "shared/client/view.go",
