@@ -8,8 +8,8 @@ import (
 	"carrel/shared/client"
 )
 
-// TestApprove: the answers that this client makes are those that the server understands.
-func TestApprove(t *testing.T) {
+// TestApprove_Payloads checks the payloads of Approve, Refuse and ApproveWith. The server accepts exactly these forms.
+func TestApprove_Payloads(t *testing.T) {
 	q := agui.Interrupt{ID: "i", Reason: agui.ReasonToolCall}
 	if got := client.Approve(q); got.InterruptID != "i" || got.Status != agui.ResumeResolved || got.Payload != nil {
 		t.Errorf("approved with %+v", got)
@@ -20,11 +20,11 @@ func TestApprove(t *testing.T) {
 	got, err := client.ApproveWith(q, json.RawMessage(` {"id": 12345678901234567890}`))
 	if err != nil || got.Status != agui.ResumeResolved ||
 		string(got.Payload) != `{"approved":true,"arguments":{"id":12345678901234567890}}` {
-		t.Errorf("approved with other arguments: %+v %s, %v", got, got.Payload, err)
+		t.Errorf("ApproveWith: %+v %s, %v", got, got.Payload, err)
 	}
 	for _, arguments := range []string{"", "[]", "null", "{", `"{}"`} {
 		if got, err := client.ApproveWith(q, json.RawMessage(arguments)); err == nil {
-			t.Errorf("%q was taken: %+v", arguments, got)
+			t.Errorf("ApproveWith(%q) = %+v, want an error", arguments, got)
 		}
 	}
 }

@@ -19,14 +19,14 @@ import (
 	"carrel/shared/wire"
 )
 
-// server puts the model server behind real sockets: the newest one is the client's.
+// server connects the model to real sockets. The newest socket is the client's.
 type server struct {
 	*httptest.Server
 	mu     sync.Mutex
 	model  *model
 	conn   *websocket.Conn
-	tokens []string // of each attempt to connect
-	refuse int      // attempts that are still to be refused
+	tokens []string // the token of each attempt to connect
+	refuse int      // number of further attempts to refuse
 }
 
 func newServer(t *testing.T) *server {
@@ -75,7 +75,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// flush writes what the model has posted. A socket that is gone shows at the next read.
+// flush writes the messages that the model has posted. A failed write is ignored: the next read fails too.
 func (s *server) flush(ctx context.Context) {
 	for _, b := range s.model.toClient {
 		if s.conn != nil {
@@ -85,7 +85,7 @@ func (s *server) flush(ctx context.Context) {
 	s.model.toClient = nil
 }
 
-// work lets the model's active run say that many things more, or all.
+// work lets the model's active run take so many steps, or all of them if steps is negative.
 func (s *server) work(ctx context.Context, steps int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,22 +113,25 @@ func (s *server) dial(t *testing.T, onFrame func([]byte)) (*client.Client, conte
 	return c, ctx
 }
 
+// wait waits until reached reports true, and returns the state of that moment.
 func wait(t *testing.T, ctx context.Context, c *client.Client, what string,
-	wanted func(client.State) bool) client.State {
+	reached func(client.State) bool) client.State {
 	t.Helper()
-	s, err := c.WaitFor(ctx, wanted)
+	s, err := c.WaitFor(ctx, reached)
 	if err != nil {
 		t.Fatalf("%s: %v; the state is %+v", what, err, s)
 	}
 	return s
 }
 
+// rest reports whether the client is connected and shows the end of a run.
 func rest(s client.State) bool {
 	return s.Status == client.Ready && !s.Lagging && s.Active == "" && len(s.Sending)+len(s.Queued) == 0 && s.Seq > 0
 }
 
-// TestAnswerThroughALostSocket: a run is answered while the socket is cut twice and a reconnect refused.
-func TestAnswerThroughALostSocket(t *testing.T) {
+// TestClient_LostSocket cuts the socket during a run and refuses the first reconnect. The client still receives the
+// whole answer.
+func TestClient_LostSocket(t *testing.T) {
 	s := newServer(t)
 	var frames []wire.ServerFrame
 	c, ctx := s.dial(t, func(b []byte) {
@@ -149,7 +152,7 @@ func TestAnswerThroughALostSocket(t *testing.T) {
 	if err := c.Cut(); err != nil {
 		t.Fatal(err)
 	}
-	s.work(ctx, 2) // while nobody listens, or somebody does again
+	s.work(ctx, 2) // before or after the client has reconnected
 	wait(t, ctx, c, "connected again", func(st client.State) bool { return st.Status == client.Ready && st.Err == nil })
 	s.work(ctx, -1)
 	state := wait(t, ctx, c, "the answer", rest)
@@ -160,22 +163,23 @@ func TestAnswerThroughALostSocket(t *testing.T) {
 		t.Error(err)
 	}
 	if len(tokens) != 3 || tokens[0] != "token.1" || tokens[2] != "token.3" {
-		t.Errorf("the tokens of the attempts are %v: want a fresh one each", tokens)
+		t.Errorf("the attempts used the tokens %v, want a new token for each", tokens)
 	}
 	c.Close()
 	readies := 0
-	for _, f := range frames { // nobody calls OnFrame after Close
+	for _, f := range frames { // OnFrame is not called after Close, so frames has no race
 		if _, ok := f.(*wire.Ready); ok {
 			readies++
 		}
 	}
 	if readies != 2 {
-		t.Errorf("%d readies were recorded, want one of each socket", readies)
+		t.Errorf("received ready %d times, want once on each of 2 sockets", readies)
 	}
 }
 
-// TestLookingIsNoChange: who looks at the state wakes nobody, or those who wait would wake each other for ever.
-func TestLookingIsNoChange(t *testing.T) {
+// TestState_NoChange checks that State does not close the channel of Changes. Otherwise waiting callers, which read the
+// state after each change, would wake each other forever.
+func TestState_NoChange(t *testing.T) {
 	s := newServer(t)
 	c, ctx := s.dial(t, nil)
 	wait(t, ctx, c, "ready", func(s client.State) bool { return s.Status == client.Ready })
@@ -185,12 +189,12 @@ func TestLookingIsNoChange(t *testing.T) {
 	}
 	select {
 	case <-changed:
-		t.Error("looking at the state was told as a change of it")
+		t.Error("State reported a change")
 	default:
 	}
 }
 
-func TestClosed(t *testing.T) {
+func TestClient_Closed(t *testing.T) {
 	s := newServer(t)
 	c, ctx := s.dial(t, nil)
 	wait(t, ctx, c, "ready", func(s client.State) bool { return s.Status == client.Ready })
@@ -207,7 +211,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-func TestBadInput(t *testing.T) {
+func TestClient_BadInput(t *testing.T) {
 	s := newServer(t)
 	c, _ := s.dial(t, nil)
 	if _, err := c.Send(""); err == nil {
@@ -225,7 +229,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-func TestDialRefused(t *testing.T) {
+func TestDial_Refused(t *testing.T) {
 	s := newServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -233,16 +237,16 @@ func TestDialRefused(t *testing.T) {
 	if _, err := client.Dial(ctx, config); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a bad token: %v", err)
 	}
-	no := errors.New("nobody signs in")
-	config.Token = func(context.Context) (string, error) { return "", no }
+	errSignIn := errors.New("sign-in failed")
+	config.Token = func(context.Context) (string, error) { return "", errSignIn }
 	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := client.Dial(ctx, config); !errors.Is(err, no) {
+	if _, err := client.Dial(ctx, config); !errors.Is(err, errSignIn) {
 		t.Errorf("no token: %v", err)
 	}
 }
 
-func TestNewID(t *testing.T) {
+func TestNewID_Order(t *testing.T) {
 	before := ""
 	seen := map[string]bool{}
 	for range 1000 {
@@ -251,7 +255,7 @@ func TestNewID(t *testing.T) {
 			t.Fatalf("%q: %v", id, err)
 		}
 		if id[:13] < before {
-			t.Fatalf("%q was made after %q and sorts before it", id, before)
+			t.Fatalf("%q sorts before the earlier id %q", id, before)
 		}
 		before, seen[id] = id[:13], true
 	}

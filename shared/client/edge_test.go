@@ -18,24 +18,25 @@ import (
 	"carrel/shared/wire"
 )
 
-// edge is a gateway with one thread in simulated time: a socket lives as long as AWS lets it, and as its token.
+// edge is a gateway with one thread, in simulated time. It ends each socket after two hours, as API Gateway does, and
+// rejects the frames of a socket whose token has expired.
 type edge struct {
-	t       *testing.T
-	pipes   chan net.Conn
-	mu      sync.Mutex
-	conns   map[*websocket.Conn]*edgeConn
-	log     []agui.Event
-	active  chat.RunID
-	tokenOK bool
-	tokens  int
-	cut     int // sockets that the edge ended
-	rolls   int // sockets that opened while another was answered
-	most    int
+	t         *testing.T
+	pipes     chan net.Conn
+	mu        sync.Mutex
+	conns     map[*websocket.Conn]*edgeConn
+	log       []agui.Event
+	active    chat.RunID
+	tokenOK   bool
+	tokens    int
+	cut       int // sockets that the edge has ended
+	handovers int // sockets that opened while another one was in use
+	most      int // sockets that were open at the same time
 }
 
 type edgeConn struct {
 	expires  time.Time
-	answered bool
+	answered bool // its hello was answered
 }
 
 const (
@@ -43,7 +44,7 @@ const (
 	tokenLife  = 50 * time.Minute
 )
 
-// Accept, Close and Addr make the edge a net.Listener of pipes.
+// Accept, Close and Addr make the edge a net.Listener whose connections are pipes.
 func (e *edge) Accept() (net.Conn, error) {
 	c, more := <-e.pipes
 	if !more {
@@ -60,7 +61,7 @@ func (e *edge) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
-// token gives tokens that live tokenLife, unless nobody can have one.
+// token returns a token that is valid for tokenLife, or an error while the issuer is down.
 func (e *edge) token(context.Context) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,7 +87,7 @@ func (e *edge) serve(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		e.cut++
 		e.mu.Unlock()
-		_ = conn.CloseNow() // what came before has ended it already
+		_ = conn.CloseNow() // the error does not matter: the socket may be closed already
 	})
 	defer ended.Stop()
 	e.opened(conn, time.UnixMilli(ms))
@@ -96,7 +97,7 @@ func (e *edge) serve(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		e.take(r.Context(), conn, data)
+		e.receive(r.Context(), conn, data)
 	}
 }
 
@@ -105,7 +106,7 @@ func (e *edge) opened(conn *websocket.Conn, expires time.Time) {
 	defer e.mu.Unlock()
 	for _, other := range e.conns {
 		if other.answered {
-			e.rolls++
+			e.handovers++
 		}
 	}
 	e.conns[conn] = &edgeConn{expires: expires}
@@ -118,14 +119,14 @@ func (e *edge) closed(conn *websocket.Conn) {
 	delete(e.conns, conn)
 }
 
-func (e *edge) take(ctx context.Context, conn *websocket.Conn, data []byte) {
+func (e *edge) receive(ctx context.Context, conn *websocket.Conn, data []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.conns[conn]
 	frame, bad := wire.DecodeClient(data)
 	switch f := frame.(type) {
 	case nil:
-		e.t.Errorf("a frame of the client: %s", bad.Message)
+		e.t.Errorf("decode a frame of the client: %s", bad.Message)
 	case *wire.Hello:
 		if time.Now().After(c.expires) {
 			e.post(ctx, conn, &wire.Error{Code: wire.CodeTokenExpired, Message: "Sign in again."})
@@ -164,7 +165,7 @@ func (e *edge) take(ctx context.Context, conn *websocket.Conn, data []byte) {
 	}
 }
 
-// next is how long the client waits before its next socket, in ms.
+// next returns the time in ms after which the client must open its next socket.
 func (e *edge) next(c *edgeConn) int64 {
 	return min(socketLife-10*time.Minute, time.Until(c.expires)-time.Minute).Milliseconds()
 }
@@ -181,11 +182,11 @@ func (e *edge) post(ctx context.Context, conn *websocket.Conn, f wire.ServerFram
 		return
 	}
 	for _, m := range messages {
-		_ = conn.Write(ctx, websocket.MessageText, m) // a socket that is gone shows at its read
+		_ = conn.Write(ctx, websocket.MessageText, m) // the error does not matter: the next read fails too
 	}
 }
 
-// say appends an event and posts it to all that are answered and have a token that is good.
+// say appends an event and posts it on all sockets that are in use and whose token is valid.
 func (e *edge) say(ctx context.Context, event agui.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -197,12 +198,14 @@ func (e *edge) say(ctx context.Context, event agui.Event) {
 	}
 }
 
+// set sets the active run; "" means none.
 func (e *edge) set(active chat.RunID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.active = active
 }
 
+// issuer makes the issuer of tokens available or unavailable.
 func (e *edge) issuer(ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

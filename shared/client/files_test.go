@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// goOnly and tsOnly are the files of one client that the other has not, with the reason.
+// goOnly and tsOnly are the files that exist in one client only, each with the reason.
 func goOnly() map[string]string {
 	return map[string]string{"calls": "the TypeScript client has these methods in client.ts"}
 }
@@ -39,7 +39,7 @@ func TestFiles_SameNames(t *testing.T) {
 	compare := func(have, other map[string]bool, only map[string]string, where string) {
 		for name := range have {
 			if !other[name] && only[name] == "" {
-				t.Errorf("%s is no file of the other client: %s, or give the reason in shared/client/files_test.go",
+				t.Errorf("the other client has no file %s: %s, or give the reason in shared/client/files_test.go",
 					name, where)
 			}
 			if other[name] && only[name] != "" {
@@ -48,12 +48,12 @@ func TestFiles_SameNames(t *testing.T) {
 		}
 		for name := range only {
 			if !have[name] {
-				t.Errorf("there is no file %s: take it off the list in shared/client/files_test.go", name)
+				t.Errorf("the client has no file %s: take it off the list in shared/client/files_test.go", name)
 			}
 		}
 	}
-	compare(inGo, inTS, goOnly(), "name its twin in web/client/src the same")
-	compare(inTS, inGo, tsOnly(), "name its twin in shared/client the same")
+	compare(inGo, inTS, goOnly(), "name the same part in web/client/src likewise")
+	compare(inTS, inGo, tsOnly(), "name the same part in shared/client likewise")
 }
 
 // parts returns the names of the files that match, without extension and without tests.

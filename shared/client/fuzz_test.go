@@ -8,8 +8,8 @@ import (
 	"carrel/shared/client"
 )
 
-// FuzzReceive: whatever a server sends, one message a line, the view does not fail, its timers come to rest, and it
-// never shows a run both as active and as queued.
+// FuzzReceive gives a view arbitrary messages, one per line. The view must not panic, its timers must end, and it never
+// shows a run as both active and queued.
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte(`{"type":"ready","n":1,"threadId":"t","epoch":"e","head":9007199254740993,"queued":[{"runId":"r"}],"reconnectInMs":-1}
 {"type":"snapshot","n":1,"threadId":"t","epoch":"e","seq":-4,"messages":null}
@@ -37,7 +37,7 @@ func FuzzReceive(f *testing.F) {
 			s := v.State()
 			for _, w := range s.Queued {
 				if w == s.Active {
-					t.Fatalf("run %q is active and waits", w)
+					t.Fatalf("run %q is both active and queued", w)
 				}
 			}
 		}

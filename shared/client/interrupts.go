@@ -11,7 +11,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// interrupts holds the interrupts of one thread, as far as the client knows them.
+// interrupts holds the interrupts of one thread that the client knows.
 type interrupts struct {
 	open    []agui.Interrupt
 	resumed map[chat.InterruptID]bool                // closed by a run that has begun: they never open again
@@ -38,7 +38,7 @@ func (a *interrupts) follow(e agui.Event) {
 	}
 }
 
-// set replaces the open interrupts, except those that an applied event has closed.
+// set replaces the open interrupts. It leaves out interrupts that an applied event has closed.
 func (a *interrupts) set(open []agui.Interrupt) {
 	a.open = nil
 	for _, i := range open {

@@ -11,32 +11,32 @@ import (
 	"carrel/shared/wire"
 )
 
-// model is a small server with one thread, one user and one socket at a time. It answers as docs/protocol.md says;
-// its network may lose, repeat and reorder what it posts.
+// model is a small server with one user, one thread and one socket at a time. It follows docs/protocol.md. Its network
+// may lose, repeat and reorder the posted messages.
 type model struct {
 	rnd    *rand.Rand
-	fair   bool // the network loses and repeats nothing any more
+	fair   bool // no faults from now on
 	epoch  chat.Epoch
 	epochs int
 	events []agui.Event // of this epoch; its length is the head
 	owner  []chat.RunID // of each event
 	ended  chat.Seq     // the last event of the last run that has ended
 	active chat.RunID
-	wait   []*wire.Run
-	open   []agui.Interrupt                // the thread waits for a person
-	taken  map[chat.RunID][]agui.Interrupt // what a run answers
-	full   bool                            // the user's other threads have all seats
-	asks   int                             // questions so far
-	row    int64                           // Updated of the thread's
+	queued []*wire.Run
+	open   []agui.Interrupt                // not empty: the thread is awaiting input
+	taken  map[chat.RunID][]agui.Interrupt // the interrupts that a run answers
+	full   bool                            // runs of the user's other threads have all slots
+	asked  int                             // interrupts so far
+	row    int64                           // Updated of the thread's row
 	known  map[chat.RunID]*wire.Run
 	over   map[chat.RunID]bool
 
 	connected bool
-	n         int64 // the connection row
+	n         int64 // of the connection's row
 	watches   chat.ThreadID
 	toServer  [][]byte
 	toClient  [][]byte
-	snapshots map[string]chat.Seq // by the messages that carry them
+	snapshots map[string]chat.Seq // the seq of the snapshot that a message carries
 }
 
 func newModel(rnd *rand.Rand) *model {
@@ -53,7 +53,7 @@ func (m *model) connect() {
 
 func (m *model) cut() { m.connected, m.toServer, m.toClient = false, nil, nil }
 
-// post sends a frame to the client, long ones in parts.
+// post sends a frame to the client. Long frames go in parts, and some short ones too.
 func (m *model) post(f wire.ServerFrame) {
 	if !m.connected {
 		return
@@ -79,7 +79,7 @@ func (m *model) post(f wire.ServerFrame) {
 	}
 }
 
-// handle takes one frame of the client; a failing function may have done its work or not.
+// handle receives one frame of the client. A failed function may have done its work or not.
 func (m *model) handle(data []byte) {
 	f, bad := wire.DecodeClient(data)
 	if bad != nil {
@@ -124,7 +124,7 @@ func (m *model) runs() []wire.RunState {
 	if m.active != "" {
 		out = append(out, wire.RunState{RunID: m.active, ThreadID: "t", Status: chat.RunRunning})
 	}
-	for _, w := range m.wait {
+	for _, w := range m.queued {
 		out = append(out, wire.RunState{RunID: w.RunID, ThreadID: "t", Status: chat.RunQueued, Messages: w.Messages})
 	}
 	return out
@@ -200,11 +200,11 @@ func (m *model) run(f *wire.Run) {
 		case state == "running":
 			m.active = f.RunID
 		case f.Resume != nil:
-			m.wait = slices.Insert(m.wait, 0, f)
+			m.queued = slices.Insert(m.queued, 0, f)
 		default:
-			m.wait = append(m.wait, f)
+			m.queued = append(m.queued, f)
 		}
-		m.tell()
+		m.postRow()
 	}
 	m.post(&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: "t", State: state})
 }
@@ -214,10 +214,10 @@ func (m *model) cancel(f *wire.Cancel) {
 	if m.active != f.RunID {
 		state = "ended"
 		m.over[f.RunID] = true
-		m.wait = slices.DeleteFunc(m.wait, func(w *wire.Run) bool {
+		m.queued = slices.DeleteFunc(m.queued, func(w *wire.Run) bool {
 			if w.RunID == f.RunID {
 				m.open = m.taken[f.RunID]
-				m.tell()
+				m.postRow()
 			}
 			return w.RunID == f.RunID
 		})
@@ -228,30 +228,30 @@ func (m *model) cancel(f *wire.Cancel) {
 	}
 }
 
-// work lets the active run say something more: append first, then post to who watches.
+// work lets the active run append its next events, and then posts them if the client watches the thread.
 func (m *model) work() {
-	if m.full = m.chance(30); m.active == "" && !m.full && len(m.open) == 0 && len(m.wait) > 0 {
-		m.active, m.wait = m.wait[0].RunID, m.wait[1:]
-		m.tell()
+	if m.full = m.chance(30); m.active == "" && !m.full && len(m.open) == 0 && len(m.queued) > 0 {
+		m.active, m.queued = m.queued[0].RunID, m.queued[1:]
+		m.postRow()
 	}
 	if m.active == "" {
 		return
 	}
 	run, from := m.active, m.head()
-	said := 0
+	steps := 0
 	for _, o := range m.owner {
 		if o == run {
-			said++
+			steps++
 		}
 	}
 	id := "a." + string(run)
 	switch {
-	case said == 0:
+	case steps == 0:
 		in := m.known[run]
 		m.append(run, agui.Event{Type: agui.RunStarted, ThreadID: "t", RunID: run,
 			Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: in.Messages, Resume: in.Resume}},
 			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
-	case said < 12:
+	case steps < 12:
 		for range 1 + m.rnd.IntN(3) {
 			m.append(run, agui.Event{Type: agui.TextMessageContent, MessageID: id,
 				Delta: fmt.Sprint(len(m.events), " ")})
@@ -261,22 +261,22 @@ func (m *model) work() {
 		if m.chance(40) {
 			outcome.Type = agui.OutcomeInterrupt
 			for range 1 + m.rnd.IntN(2) {
-				m.asks++
+				m.asked++
 				outcome.Interrupts = append(outcome.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i",
-					m.asks))})
+					m.asked))})
 			}
 		}
 		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
 			agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run, Outcome: outcome})
 		m.over[run], m.active, m.ended, m.open = true, "", m.head(), outcome.Interrupts
-		m.tell()
+		m.postRow()
 	}
 	if m.watches == "t" {
 		m.replay(from)
 	}
 }
 
-// answered reports whether a run answers all that is asked, and nothing else.
+// answered reports whether a run answers all open interrupts, and no others.
 func (m *model) answered(f *wire.Run) bool {
 	for _, r := range f.Resume {
 		if !slices.ContainsFunc(m.open, func(i agui.Interrupt) bool { return i.ID == r.InterruptID }) {
@@ -286,8 +286,8 @@ func (m *model) answered(f *wire.Run) bool {
 	return len(f.Resume) == len(m.open)
 }
 
-// tell posts the thread's row.
-func (m *model) tell() {
+// postRow posts the thread's row.
+func (m *model) postRow() {
 	m.row++
 	m.post(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: "t", Updated: m.row, Interrupted: len(m.open) > 0}})
 }
@@ -298,6 +298,7 @@ func (m *model) append(run chat.RunID, events ...agui.Event) {
 	}
 }
 
+// equal returns an error with both values if their JSON differs.
 func equal(have, want any) error {
 	h, err := json.Marshal(have)
 	if err != nil {

@@ -19,10 +19,11 @@ import (
 	"carrel/shared/client"
 )
 
-// TestTenHours lives through a working day in simulated time: tokens of 50 minutes, sockets of two hours, runs that go
-// on across the change of sockets, an hour without any, and half an hour in which nobody can have a token. Every event
-// is applied once, the next socket is there before the last one goes, and no socket is ever ended by the gateway.
-func TestTenHours(t *testing.T) {
+// TestClient_TenHours plays ten hours of runs in simulated time. Tokens are valid for 50 minutes and sockets for two
+// hours, so runs continue across a change of sockets. There is an hour without runs, and a time in which the issuer
+// gives no tokens and the socket in use expires. The client applies every event once, opens each next socket before it
+// closes the last one, and the gateway never has to end a socket.
+func TestClient_TenHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &edge{t: t, pipes: make(chan net.Conn), conns: map[*websocket.Conn]*edgeConn{}, tokenOK: true}
 		server := &http.Server{Handler: http.HandlerFunc(e.serve)}
@@ -37,7 +38,7 @@ func TestTenHours(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		away := watch(c)
+		losses := watch(c)
 		e.day(t.Context(), c)
 		s, err := c.WaitFor(t.Context(), func(s client.State) bool {
 			return !s.Lagging &&
@@ -50,15 +51,15 @@ func TestTenHours(t *testing.T) {
 			t.Error(err)
 		}
 		c.Close()
-		if lost := <-away; lost != 1 {
-			t.Errorf("the client was without a socket %d times; only the half hour without tokens explains one", lost)
+		if lost := <-losses; lost != 1 {
+			t.Errorf("the client lost its socket %d times, want 1: while the issuer gave no tokens", lost)
 		}
-		if e.cut != 0 || e.rolls < 10 || e.most > 2 {
-			t.Errorf("%d sockets were ended by the gateway, %d opened while another was in use, %d at once", e.cut,
-				e.rolls, e.most)
+		if e.cut != 0 || e.handovers < 10 || e.most > 2 {
+			t.Errorf("the gateway ended %d sockets, want 0; %d opened while another was in use, want 10 or more; "+
+				"%d were open at the same time, want at most 2", e.cut, e.handovers, e.most)
 		}
 		if e.tokens > 600 {
-			t.Errorf("%d tokens were asked for", e.tokens)
+			t.Errorf("the client requested %d tokens, want at most 600", e.tokens)
 		}
 		close(e.pipes)
 		if err := server.Close(); err != nil {
@@ -93,7 +94,7 @@ func watch(c *client.Client) <-chan int {
 	return lost
 }
 
-// day is ten hours of runs of up to 20 minutes.
+// day plays ten hours of runs, each of up to 20 minutes.
 func (e *edge) day(ctx context.Context, c *client.Client) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	start := time.Now()

@@ -108,8 +108,8 @@ func (r *reading) row() {
 	}
 }
 
-// transcripts reads the transcripts up to the head. Under lapseTranscript it runs before the thread is read, and takes
-// those that exist then.
+// transcripts reads the transcripts up to the head. Under lapseTranscript it runs before the thread is read, and
+// uses the present head of the thread.
 func (r *reading) transcripts() {
 	if r.upTo = r.head; r.life == nil {
 		if l := r.c.b.thread(r.f.ThreadID).life; l != nil {

@@ -10,7 +10,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// The server's rules for replay and delivery (docs/protocol.md). LAPSE names the one that the model omits.
+// The server's rules for replay and delivery (docs/protocol.md). LAPSE names the rule that the model omits.
 const (
 	lapseWatch      = "hello first stores the connection's thread"
 	lapseTranscript = "hello reads the thread before the transcripts"
@@ -356,7 +356,7 @@ func (b *backend) leave(r *run) {
 func (b *backend) delete(c *call, f *wire.Delete) {
 	t := b.thread(f.ThreadID)
 	if t.life == nil {
-		c.answer(&wire.Error{RequestID: f.RequestID, Code: wire.CodeNotFound, Message: "There is no such thread."})
+		c.answer(&wire.Error{RequestID: f.RequestID, Code: wire.CodeNotFound, Message: "The thread does not exist."})
 		return
 	}
 	b.w.note("%s is deleted", t.id)

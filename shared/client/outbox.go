@@ -50,7 +50,7 @@ func (v *View) flush(again bool) {
 	}
 }
 
-// flushRuns sends the first run of each thread among those that selected accepts.
+// flushRuns sends, for each thread, the first run that selected accepts.
 func (v *View) flushRuns(again bool, selected func(*pendingRun) bool) {
 	first := map[chat.ThreadID]bool{}
 	for _, r := range v.requests.runs {

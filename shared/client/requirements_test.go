@@ -12,10 +12,10 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// uncited are the requirements that no scenario can show, with the reason.
+// uncited returns the requirements that no scenario can show, each with the reason.
 func uncited() map[string]string {
 	return map[string]string{
-		"C5": "the program that makes a client for each user keeps it; web/test/leaving.test.ts shows it for the page",
+		"C5": "the program that creates a client for each user must meet it; for the page: web/test/leaving.test.ts",
 	}
 }
 
@@ -29,13 +29,13 @@ func TestRequirements_Cited(t *testing.T) {
 	exists, cited := map[string]bool{}, map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^- \*\*(C\d+)\*\*`).FindAllStringSubmatch(string(docs), -1) {
 		if exists[m[1]] {
-			t.Errorf("docs/protocol.md has two requirements %s", m[1])
+			t.Errorf("docs/protocol.md has the requirement %s twice", m[1])
 		}
 		exists[m[1]] = true
 	}
 	files, err := filepath.Glob("testdata/scenarios/*.txtar")
 	if err != nil || len(files) == 0 || len(exists) == 0 {
-		t.Fatalf("%d scenarios and %d requirements, %v", len(files), len(exists), err)
+		t.Fatalf("found %d scenarios and %d requirements: %v", len(files), len(exists), err)
 	}
 	for _, file := range files {
 		a, err := txtar.ParseFile(file)
@@ -44,13 +44,13 @@ func TestRequirements_Cited(t *testing.T) {
 		}
 		m := regexp.MustCompile(`(?m)^Requirements: (C\d+(?:, C\d+)*)$`).FindStringSubmatch(string(a.Comment))
 		if m == nil {
-			t.Errorf("%s: its comment has no line \"Requirements: C1, C2\"", file)
+			t.Errorf("%s: the comment lacks the line \"Requirements: C1, C2\"", file)
 			continue
 		}
 		for _, number := range strings.Split(m[1], ", ") {
 			cited[number] = true
 			if !exists[number] {
-				t.Errorf("%s cites %s, which docs/protocol.md does not have", file, number)
+				t.Errorf("%s cites %s, which docs/protocol.md lacks", file, number)
 			}
 		}
 	}

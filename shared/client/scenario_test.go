@@ -16,7 +16,8 @@ import (
 	"carrel/shared/wire"
 )
 
-// TestScenarios runs what testdata/scenarios/README.md describes: a clause of the protocol each.
+// TestScenarios runs the scenarios of testdata/scenarios. Each shows one rule of the protocol; the README there
+// describes the steps.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -32,7 +33,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal("want a comment and one file, script")
 			}
 			p := newPlayer()
-			// The line is that of the script's first, in the file.
+			// The first line of the script follows the comment in the file.
 			line := strings.Count(string(a.Comment), "\n") + 1
 			for _, step := range strings.Split(string(a.Files[0].Data), "\n") {
 				line++
@@ -51,11 +52,11 @@ func TestScenarios(t *testing.T) {
 type player struct {
 	view     *client.View
 	now      time.Time
-	frames   [][]byte       // sent and not matched
-	hello    []byte         // the same, on the socket that was offered
-	promoted bool           // to that one, and not matched
-	inUse    bool           // there is a socket
-	wait     *time.Duration // before the socket that the view wants
+	frames   [][]byte       // sent, and not yet matched by a step
+	hello    []byte         // sent on the next socket, and not yet matched
+	promoted bool           // the view uses the next socket now, and no step has matched that
+	inUse    bool           // the view has a socket
+	wait     *time.Duration // the pause before the socket that the view requests; nil: none
 }
 
 func newPlayer() *player {
@@ -75,7 +76,7 @@ func (p *player) step(line string) error {
 	case "too-long":
 		run, text, _ := strings.Cut(rest, " ")
 		if p.view.Send(p.now, chat.RunID(run), text) == nil {
-			err = fmt.Errorf("it was taken")
+			err = fmt.Errorf("the view accepted the text")
 		}
 	case "respond":
 		err = p.respond(rest)
@@ -97,7 +98,7 @@ func (p *player) step(line string) error {
 	case "request":
 		frame, bad := wire.DecodeClient([]byte(rest))
 		if bad != nil {
-			return fmt.Errorf("no frame of a client: %s", bad.Message)
+			return fmt.Errorf("decode the frame: %s", bad.Message)
 		}
 		err = p.view.Request(p.now, frame)
 	case "wake":
@@ -122,7 +123,7 @@ func (p *player) step(line string) error {
 	return err
 }
 
-// connection is a step of sockets, if it is one.
+// connection plays a step that opens, closes or uses a socket. It reports whether the verb is such a step.
 func (p *player) connection(verb, rest string) bool {
 	switch verb {
 	case "connect":
@@ -148,7 +149,7 @@ func (p *player) connection(verb, rest string) bool {
 	return true
 }
 
-// answer is the step of a person who answers: a run id, the answers as JSON without spaces, and a text if there is one.
+// respond plays the step respond: a run id, the responses as JSON without spaces, and an optional text.
 func (p *player) respond(rest string) error {
 	run, rest, _ := strings.Cut(rest, " ")
 	list, text, _ := strings.Cut(rest, " ")
@@ -159,6 +160,7 @@ func (p *player) respond(rest string) error {
 	return p.view.Respond(p.now, chat.RunID(run), answers, text)
 }
 
+// collect takes the view's actions.
 func (p *player) collect() {
 	w := p.view.Actions()
 	if w.Close {
@@ -180,7 +182,7 @@ func (p *player) expect(verb, rest string) error {
 	switch verb {
 	case ">":
 		if len(p.frames) == 0 {
-			return fmt.Errorf("the client has sent nothing more")
+			return fmt.Errorf("the client has sent no further frame")
 		}
 		next := p.frames[0]
 		p.frames = p.frames[1:]
@@ -191,7 +193,7 @@ func (p *player) expect(verb, rest string) error {
 		next := p.hello
 		p.hello = nil
 		if next == nil {
-			return fmt.Errorf("the client has sent nothing on the next socket")
+			return fmt.Errorf("the client has not sent hello on the next socket")
 		}
 		return contains(next, []byte(rest))
 	case "promote":
@@ -203,7 +205,7 @@ func (p *player) expect(verb, rest string) error {
 	case "reconnect":
 		return p.reconnect(rest)
 	case "connect":
-		return fmt.Errorf("the client wants to reconnect after %v; say so with reconnect", *p.wait)
+		return fmt.Errorf("the client reconnects after %v: add a step reconnect before connect", *p.wait)
 	case "=":
 		state, err := json.Marshal(p.view.State())
 		if err != nil {
@@ -211,7 +213,7 @@ func (p *player) expect(verb, rest string) error {
 		}
 		return contains(state, []byte(rest))
 	}
-	return fmt.Errorf("there is no step %q", verb)
+	return fmt.Errorf("unknown step %q", verb)
 }
 
 func (p *player) quiet() error {
@@ -226,7 +228,7 @@ func (p *player) reconnect(rest string) error {
 	p.wait = nil
 	if rest == "never" {
 		if wait != nil {
-			return fmt.Errorf("it wants to, after %v", *wait)
+			return fmt.Errorf("the client reconnects after %v, want never", *wait)
 		}
 		return nil
 	}
@@ -235,7 +237,7 @@ func (p *player) reconnect(rest string) error {
 		return err
 	}
 	if wait == nil || *wait != want {
-		return fmt.Errorf("want %v, it wants %v", want, wait)
+		return fmt.Errorf("the client reconnects after %v, want %v", wait, want)
 	}
 	return nil
 }
@@ -245,19 +247,19 @@ func (p *player) end() error {
 		return err
 	}
 	if p.promoted || p.hello != nil {
-		return fmt.Errorf("the client has used the next socket, and no step says so")
+		return fmt.Errorf("the client has used the next socket, and no step matches that")
 	}
 	return p.reconnect("never")
 }
 
-// contains reports where have lacks what want says.
+// contains returns an error that names the first place where have lacks a part of want.
 func contains(have, want []byte) error {
 	var h, w any
 	if err := json.Unmarshal(have, &h); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(want, &w); err != nil {
-		return fmt.Errorf("what is wanted is not JSON: %w", err)
+		return fmt.Errorf("decode the expected JSON: %w", err)
 	}
 	if where := differ(h, w, "$"); where != "" {
 		return fmt.Errorf("%s\nin %s", where, have)
@@ -265,6 +267,7 @@ func contains(have, want []byte) error {
 	return nil
 }
 
+// differ returns the first difference below path, or "" if have contains want.
 func differ(have, want any, path string) string {
 	switch want := want.(type) {
 	case map[string]any:

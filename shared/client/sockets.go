@@ -121,7 +121,7 @@ func (l *link) write(ctx context.Context) {
 // finish closes the socket after the queued frames are sent. The loop calls it once and sends nothing afterwards.
 func (l *link) finish() { close(l.out) }
 
-// cut closes the socket at once. A socket that is closed already is no error.
+// cut closes the socket at once. It does nothing if the socket is closed already.
 func (l *link) cut() { _ = l.conn.CloseNow() }
 
 // leave closes the current socket at once.

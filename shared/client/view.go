@@ -1,5 +1,5 @@
-// Package client is the Go client of the protocol carrel.v1. View meets the client requirements of docs/protocol.md as a
-// pure state machine: no I/O, no goroutine, no clock. Client moves its frames over a WebSocket. The scenarios in
+// Package client is the Go client of the protocol carrel.v1. View meets the client requirements of docs/protocol.md as
+// a pure state machine: no I/O, no goroutine, no clock. Client moves its frames over a WebSocket. The scenarios in
 // testdata say what a view does, one clause each; the TypeScript client runs the same ones.
 package client
 
@@ -16,7 +16,7 @@ import (
 type Actions struct {
 	Frames  [][]byte      // to be sent on the current socket, in order
 	Close   bool          // close the current socket, and pass nothing of it to the view any more
-	Connect bool          // open the next socket after the pause; it replaces one that is being opened or was offered
+	Connect bool          // open the next socket after the pause; abandon any earlier next socket
 	After   time.Duration // before the attempt begins
 	Hello   []byte        // to be sent on the next socket, which was offered
 	Promote bool          // use the next socket from now on, also for Frames, and close the last one
@@ -118,7 +118,7 @@ func (v *View) run(now time.Time, p *pendingRun) error {
 	return nil
 }
 
-// Cancel stops a run: a running one, a queued one, or one that was not sent yet. It refuses a bad id.
+// Cancel stops a run, whether it is running, queued or not sent yet. It returns an error if the id is invalid.
 func (v *View) Cancel(now time.Time, run chat.RunID) error {
 	if err := chat.CheckID(string(run)); err != nil {
 		return fmt.Errorf("client: cancel a run: %w", err)
