@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// lock is one of the five locks of docs/isolation.md.
+// lock is one of the five locks of docs/locks.md.
 type lock struct {
 	name   string
 	stops  string // what the lock must stop without the others

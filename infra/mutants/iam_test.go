@@ -1,6 +1,6 @@
 package mutants
 
-// iamGuards make up lock 4 of docs/isolation.md, and show that it works.
+// iamGuards make up the lock IAM of docs/locks.md, and show that it works.
 func iamGuards() []guard {
 	return []guard{
 		{

@@ -2,7 +2,7 @@ package mutants
 
 import "slices"
 
-// lastHopGuards make up the last hop of docs/isolation.md, and its records.
+// lastHopGuards make up the last hop of docs/locks.md, and its records.
 func lastHopGuards() []guard {
 	return slices.Concat(
 		recordGuards(), ruleGuards(), checkGuards(), frameGuards(), violationGuards(), canaryGuards(), sweepsGuards(),

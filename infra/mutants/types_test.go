@@ -2,7 +2,8 @@ package mutants
 
 import "slices"
 
-// typeGuards make up locks 1 and 2 of docs/isolation.md: no code can make a user, and each key belongs to its owner.
+// typeGuards make up the locks types and keys of docs/locks.md: no code can make a user, and each key belongs to its
+// owner.
 func typeGuards() []guard {
 	all := slices.Concat(userGuards(), makerGuards(), escapeGuards(), nobodyGuards(), keyGuards(), keyRuleGuards(),
 		tableGuards())

@@ -16,7 +16,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// interval and maxAge are what docs/isolation.md says of the age of a record.
+// interval and maxAge are the ages of a record that docs/locks.md states.
 const (
 	interval = time.Second
 	maxAge   = 1250 * time.Millisecond

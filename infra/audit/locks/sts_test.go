@@ -116,7 +116,7 @@ func thief(t *testing.T) []plantedCode {
 	}
 }
 
-// The lock IAM does not stop this attack, and docs/isolation.md says so: turn may assume UserRole for any user, so code
+// The lock IAM does not stop this attack, and docs/locks.md says so: turn may assume UserRole for any user, so code
 // in its process can read bob's items. The guard against such code is that tools and agents cannot import the packages
 // it needs (TestTools_PureImports in shared/arch). A session of one user cannot request one for another user.
 func TestLocksLeaveAssumeRole(t *testing.T) {
@@ -137,7 +137,7 @@ func TestLocksLeaveAssumeRole(t *testing.T) {
 	alice.RunScript(t, ctx, `/call notes_search {"Words":"assume"}`)
 	n, _ := alice.Containing(bob.User.Secret)
 	if n == 0 {
-		t.Error("the lock IAM stops code in turn that assumes UserRole for another user: docs/isolation.md says that " +
+		t.Error("the lock IAM stops code in turn that assumes UserRole for another user: docs/locks.md says that " +
 			"it does not")
 	}
 	t.Attr("figure",
