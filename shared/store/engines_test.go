@@ -201,7 +201,7 @@ func readProbes() map[string]func(*testing.T, *storetest.World) string {
 			}
 			return fmt.Sprintf("%d of 4 items, more: %v", len(page.Items), page.LastEvaluatedKey != nil)
 		},
-		"a query of an index behind a write": func(t *testing.T, w *storetest.World) string {
+		"a query of an index after a write": func(t *testing.T, w *storetest.World) string {
 			item := row("index", "1")
 			item["live"], item["due"] = &types.AttributeValueMemberS{Value: "shard"},
 				&types.AttributeValueMemberN{Value: "1"}
@@ -232,7 +232,7 @@ func indexProbes() map[string]func(*testing.T, *storetest.World) string {
 			_, err := w.DB.Query(t.Context(), in)
 			return result(err)
 		},
-		"a consistent query of a local index behind a write": func(t *testing.T, w *storetest.World) string {
+		"a consistent query of a local index after a write": func(t *testing.T, w *storetest.World) string {
 			alice := w.As("alice")
 			if _, err := alice.Admit(t.Context(), storetest.Asked("r1", "t1")); err != nil {
 				return result(err)
