@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -19,30 +18,30 @@ func admission(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	a := w.Admit(alice, "r1", "t1")
 	if a.Run.Status != chat.RunAdmitted || !a.Invoke || a.Repeat || a.Position != 0 || a.Run.Thread != "t1" {
-		t.Errorf("the first run: %+v", a)
+		t.Errorf("admit the first run: %+v", a)
 	}
 	thread := must[store.Thread](t)(alice.Thread(ctx, "t1"))
 	if thread.Epoch == "" || thread.Head != 0 || thread.Title != "title of t1" || thread.Created.IsZero() {
-		t.Errorf("its thread: %+v", thread)
+		t.Errorf("the thread of the first run: %+v", thread)
 	}
 	if got := must[store.Admission](t)(alice.Input(ctx, "r1")); !reflect.DeepEqual(got, Asked("r1", "t1")) {
-		t.Errorf("its input: %+v", got)
+		t.Errorf("the input of the first run: %+v", got)
 	}
 	for i, want := range []store.Admitted{{Position: 1}, {Position: 2}} {
 		run := chat.RunID(fmt.Sprint("w", i))
 		if a := w.Admit(alice, run, "t1"); a.Run.Status != chat.RunQueued || a.Invoke || a.Position != want.Position {
-			t.Errorf("run %d behind it: %+v", i, a)
+			t.Errorf("queued run %d: %+v", i, a)
 		}
 	}
 	if again := must[store.Thread](t)(alice.Thread(ctx, "t1")); again.Epoch != thread.Epoch {
 		t.Errorf("the thread's epoch changed from %s to %s", thread.Epoch, again.Epoch)
 	}
-	d := must[runqueue.Queue](t)(alice.RunQueue(ctx))
-	if len(d.Slots) != 1 || d.Slots["r1"] != "t1" || len(d.Queued) != 2 {
-		t.Errorf("the desk: %+v", d)
+	queue := must[runqueue.Queue](t)(alice.RunQueue(ctx))
+	if len(queue.Slots) != 1 || queue.Slots["r1"] != "t1" || len(queue.Queued) != 2 {
+		t.Errorf("the run queue: %+v", queue)
 	}
 	if got := must[store.Run](t)(alice.Run(ctx, "r1")); !reflect.DeepEqual(got, a.Run) {
-		t.Errorf("read %+v, was answered %+v", got, a.Run)
+		t.Errorf("Run returns %+v, Admit returned %+v", got, a.Run)
 	}
 }
 
@@ -51,23 +50,23 @@ func admissionRepeated(t *testing.T, w *World) {
 	w.Admit(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
 	if a := w.Admit(alice, "r1", "t1"); !a.Repeat || !a.Invoke || a.Run.Status != chat.RunAdmitted {
-		t.Errorf("repeated before the claim: %+v", a)
+		t.Errorf("admit again before the claim: %+v", a)
 	}
 	if a := w.Admit(alice, "r2", "t1"); !a.Repeat || a.Invoke || a.Position != 1 {
-		t.Errorf("repeated while it waits: %+v", a)
+		t.Errorf("admit again while it is queued: %+v", a)
 	}
 	h := w.Claim(alice, "r1")
 	if a := w.Admit(alice, "r1", "t1"); !a.Repeat || a.Invoke || a.Run.Status != chat.RunRunning {
-		t.Errorf("repeated while it runs: %+v", a)
+		t.Errorf("admit again while it runs: %+v", a)
 	}
 	w.End(h, Started(h), Finished(h))
 	if a := w.Admit(alice, "r1", "t1"); !a.Repeat || a.Invoke || a.Run.Status != chat.RunFinished {
-		t.Errorf("repeated after its end: %+v", a)
+		t.Errorf("admit again after its end: %+v", a)
 	}
 	_, err := alice.Admit(ctx, Asked("r1", "t2"))
-	wantTaken(t, "the run's id on another thread", err, -1)
+	wantTaken(t, "the same run id on another thread", err, -1)
 	_, err = alice.Thread(ctx, "t2")
-	wantErr(t, "that thread", err, chat.ErrNotFound)
+	wantErr(t, "the other thread", err, chat.ErrNotFound)
 }
 
 func admissionRefused(t *testing.T, w *World) {
@@ -78,37 +77,19 @@ func admissionRefused(t *testing.T, w *World) {
 	busy := Asked("x", "t1")
 	busy.WhenBusy = chat.Reject
 	_, err := alice.Admit(ctx, busy)
-	wantErr(t, "reject on a busy thread", err, chat.ErrBusy)
+	wantErr(t, "policy reject on a busy thread", err, chat.ErrBusy)
 	for i := range 20 {
 		if a := w.Admit(alice, chat.RunID(fmt.Sprint("w", i)), "t9"); a.Position != i+1 {
-			t.Errorf("waiting run %d has position %d", i, a.Position)
+			t.Errorf("queued run %d has position %d", i, a.Position)
 		}
 	}
 	_, err = alice.Admit(ctx, Asked("x", "t8"))
 	wantErr(t, "a full queue", err, chat.ErrTooManyRuns)
 	_, err = alice.Run(ctx, "x")
-	wantErr(t, "a refused run's record", err, chat.ErrNotFound)
+	wantErr(t, "the record of a rejected run", err, chat.ErrNotFound)
 	for _, bad := range []store.Admission{Asked("a#b", "t1"), Asked("", "t1"), Asked("r", "t#1"), Asked("r", "")} {
 		_, err := alice.Admit(ctx, bad)
 		wantErr(t, fmt.Sprintf("run %q on thread %q", bad.Run, bad.Thread), err, chat.ErrBadID)
-	}
-}
-
-// set writes one attribute of an item behind the store's back.
-func (w *World) set(k map[string]types.AttributeValue, name string, v types.AttributeValue) {
-	w.T.Helper()
-	_, err := w.DB.UpdateItem(w.T.Context(), &dynamodb.UpdateItemInput{
-		TableName: &w.Name, Key: k, UpdateExpression: aws.String("SET #a = :v"),
-		ExpressionAttributeNames: map[string]string{"#a": name}, ExpressionAttributeValues: map[string]types.AttributeValue{":v": v},
-	})
-	if err != nil {
-		w.T.Fatal(err)
-	}
-}
-
-func item(pk, sk string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
 	}
 }
 
@@ -130,6 +111,7 @@ func admissionOfDeleted(t *testing.T, w *World) {
 	wantErr(t, "the runs of a user who is being erased", err, chat.ErrClosed)
 }
 
+// interrupt: a run with policy interrupt is queued and requests the cancellation of the running run.
 func interrupt(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
@@ -139,23 +121,25 @@ func interrupt(t *testing.T, w *World) {
 		t.Errorf("the interrupting run: %+v", got)
 	}
 	if !must[bool](t)(h.CancelRequested(ctx)) {
-		t.Error("the running run was not asked to stop")
+		t.Error("no cancellation was requested for the running run")
 	}
 }
 
-// slotsOfEndedRuns: a seat whose run has ended or is gone is free, whoever forgot it.
+// slotsOfEndedRuns: a slot is free if its run has ended or has no record, even though the slot was never released.
 func slotsOfEndedRuns(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for i := range 5 {
 		w.Admit(alice, chat.RunID(fmt.Sprint("r", i)), chat.ThreadID(fmt.Sprint("t", i)))
 	}
 	w.set(item("U#alice", "RUN#r1"), "status", &types.AttributeValueMemberS{Value: "failed"})
-	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item("U#alice", "RUN#r2")}); err != nil {
+	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name,
+		Key: item("U#alice", "RUN#r2")}); err != nil {
 		t.Fatal(err)
 	}
-	w.Clock.Advance(time.Minute) // past every lease and deadline: those seats stay
+	w.Clock.Advance(time.Minute) // every lease and deadline has expired: their runs keep their slots
 	for i, want := range []chat.RunStatus{chat.RunAdmitted, chat.RunAdmitted, chat.RunQueued} {
-		if a := w.Admit(alice, chat.RunID(fmt.Sprint("x", i)), chat.ThreadID(fmt.Sprint("x", i))); a.Run.Status != want {
+		if a := w.Admit(alice, chat.RunID(fmt.Sprint("x", i)),
+			chat.ThreadID(fmt.Sprint("x", i))); a.Run.Status != want {
 			t.Errorf("run %d is %s, want %s", i, a.Run.Status, want)
 		}
 	}
@@ -181,11 +165,11 @@ func cancel(t *testing.T, w *World) {
 			t.Errorf("cancel %s: %+v", c.run, got)
 		}
 	}
-	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) != 1 || len(d.Queued) != 0 {
-		t.Errorf("the desk: %+v", d)
+	if q := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(q.Slots) != 1 || len(q.Queued) != 0 {
+		t.Errorf("the run queue: %+v", q)
 	}
 	if !must[bool](t)(h.CancelRequested(ctx)) {
-		t.Error("the running run was not asked to stop")
+		t.Error("no cancellation was requested for the running run")
 	}
 	_, err := alice.Claim(ctx, "admitted")
 	wantErr(t, "claim of a cancelled run", err, chat.ErrNotClaimed)
@@ -196,7 +180,7 @@ func cancel(t *testing.T, w *World) {
 		t.Errorf("the cancel of an unknown run stored %d items", stored)
 	}
 	if a := w.Admit(alice, "unknown", "t3"); a.Repeat || !a.Invoke {
-		t.Errorf("a run whose id was cancelled before it came: %+v", a)
+		t.Errorf("a run whose id was cancelled before its admission: %+v", a)
 	}
 	w.End(h, Started(h), Finished(h))
 	if got := must[store.Cancelled](t)(alice.Cancel(ctx, "running")); got.Run.Status != chat.RunFinished || got.Ended {
@@ -207,13 +191,13 @@ func cancel(t *testing.T, w *World) {
 func startQueued(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
-		t.Errorf("an empty desk started %v", got)
+		t.Errorf("an empty run queue started %v", got)
 	}
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
 	w.Admit(alice, "r3", "t1")
 	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {
-		t.Errorf("started behind a running run: %v", got)
+		t.Errorf("started while the thread has a running run: %v", got)
 	}
 	w.End(h, Started(h), Finished(h))
 	got := must[[]store.Run](t)(alice.StartQueued(ctx))
@@ -225,20 +209,20 @@ func startQueued(t *testing.T, w *World) {
 	}
 	h = w.Claim(alice, "r2")
 	if h.Thread().Head != 2 {
-		t.Errorf("the next run begins behind %d", h.Thread().Head)
+		t.Errorf("the next run begins at head %d, want 2", h.Thread().Head)
 	}
 }
 
-// startQueuedPastTheDead: what can never start must not keep the others from it.
-func startQueuedPastTheDead(t *testing.T, w *World) {
+// startQueuedSkipsEnded: a queued run that has already ended does not block the queued runs after it.
+func startQueuedSkipsEnded(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
-	w.Admit(alice, "gone", "t1")
+	w.Admit(alice, "ended", "t1")
 	w.Admit(alice, "r2", "t1")
-	w.set(item("U#alice", "RUN#gone"), "status", &types.AttributeValueMemberS{Value: "cancelled"})
+	w.set(item("U#alice", "RUN#ended"), "status", &types.AttributeValueMemberS{Value: "cancelled"})
 	w.End(h, Started(h), Finished(h))
 	must[[]store.Run](t)(alice.StartQueued(ctx))
 	if got := must[store.Run](t)(alice.Run(ctx, "r2")); got.Status != chat.RunAdmitted {
-		t.Errorf("the run behind it is %s", got.Status)
+		t.Errorf("the run after the ended run is %s", got.Status)
 	}
 }

@@ -13,13 +13,14 @@ import (
 	"carrel/shared/store"
 )
 
-// admissionChanged: a run id names one run, so the same id with anything else in it is refused, whatever became of the first.
+// admissionChanged: a run id names one run. An admission with a known id and different content is rejected, in every
+// state of the first run.
 func admissionChanged(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.suspend(alice, "asks", "t1", "i1")
 	first := Answering("r1", h.ID, "i1")
 	first.Messages = Asked("r1", h.ID).Messages
-	first.Judge = func(a *store.Admission) error { a.Agent = "the one that asked"; return nil }
+	first.Judge = func(a *store.Admission) error { a.Agent = "the interrupted agent"; return nil }
 	must[store.Admitted](t)(alice.Admit(ctx, first))
 	other := func(change func(*store.Admission)) store.Admission {
 		a := first
@@ -35,30 +36,30 @@ func admissionChanged(t *testing.T, w *World) {
 			a.Messages = append(a.Messages, agui.Message{ID: "r1.2", Role: agui.RoleUser, Content: "and"})
 		}),
 		"a refusal":     other(func(a *store.Admission) { a.Responses[0].Resume.Status = agui.ResumeCancelled }),
-		"no answer":     other(func(a *store.Admission) { a.Responses = nil }),
+		"no response":   other(func(a *store.Admission) { a.Responses = nil }),
 		"another agent": other(func(a *store.Admission) { a.Agent = "another" }),
 	}
 	compare := func(when string) {
 		t.Helper()
 		if a := must[store.Admitted](t)(alice.Admit(ctx, first)); !a.Repeat {
-			t.Errorf("%s the same is not taken as a repeat: %+v", when, a)
+			t.Errorf("%s: the same admission is not a repeat: %+v", when, a)
 		}
-		for what, a := range changed {
+		for change, a := range changed {
 			_, err := alice.Admit(ctx, a)
-			wantTaken(t, when+" "+what, err, -1)
+			wantTaken(t, when+": "+change, err, -1)
 		}
 	}
 	compare("before the claim")
-	holder := w.Claim(alice, "r1")
+	lease := w.Claim(alice, "r1")
 	compare("while it runs")
-	w.End(holder, Started(holder), Finished(holder))
+	w.End(lease, Started(lease), Finished(lease))
 	compare("after its end")
 	if got := must[store.Admission](t)(alice.Input(ctx, "r1")); got.Messages[0].Content != first.Messages[0].Content {
-		t.Errorf("its input is now %+v", got)
+		t.Errorf("the input of the run changed to %+v", got)
 	}
 }
 
-// messageIDsAreUnique: a thread has a message id once, another thread may have it too.
+// messageIDsAreUnique: a message id occurs once in a thread. Another thread may use the same id.
 func messageIDsAreUnique(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	with := func(run chat.RunID, thread chat.ThreadID, ids ...string) store.Admission {
@@ -71,12 +72,12 @@ func messageIDsAreUnique(t *testing.T, w *World) {
 	}
 	must[store.Admitted](t)(alice.Admit(ctx, with("r1", "t1", "r1.1", "m")))
 	if a := must[store.Admitted](t)(alice.Admit(ctx, with("r1", "t1", "r1.1", "m"))); !a.Repeat {
-		t.Errorf("the same run again: %+v", a)
+		t.Errorf("admit the same run again: %+v", a)
 	}
 	_, err := alice.Admit(ctx, with("r2", "t1", "r2.1", "n", "m"))
-	wantTaken(t, "the id again", err, 2)
+	wantTaken(t, "a message id that the thread has", err, 2)
 	_, err = alice.Run(ctx, "r2")
-	wantErr(t, "the refused run", err, chat.ErrNotFound)
+	wantErr(t, "the rejected run", err, chat.ErrNotFound)
 	must[store.Admitted](t)(alice.Admit(ctx, with("r3", "t1", "n")))
 	must[store.Admitted](t)(alice.Admit(ctx, with("r4", "t2", "m")))
 	w.DeleteThread(alice, "t1")
@@ -84,16 +85,18 @@ func messageIDsAreUnique(t *testing.T, w *World) {
 	must[store.Admitted](t)(alice.Admit(ctx, with("r5", "t1", "m")))
 }
 
-// wantTaken checks that an admission was refused because an id names something else: the message's of that index, or the run's (-1).
+// wantTaken checks that an admission was rejected because an id is already in use: the id of the message with this
+// index, or the run id if message is -1.
 func wantTaken(t *testing.T, what string, err error, message int) {
 	t.Helper()
 	var taken *store.TakenError
 	if !errors.As(err, &taken) || taken.Message != message || !errors.Is(err, chat.ErrBadID) {
-		t.Errorf("%s: have %v, want the id of message %d to be taken", what, err, message)
+		t.Errorf("%s: got %v, want a TakenError for message %d", what, err, message)
 	}
 }
 
-// messageIDs admits messages with hostile ids, which fail, and one with an id that the thread has if the thread is mine's.
+// messageIDs checks that messages with hostile ids are rejected, and that an id which the caller's thread already has
+// is rejected too. If the caller does not have the thread, that id is accepted.
 func (c caller) messageIDs() error {
 	if c.met {
 		return nil
@@ -101,13 +104,13 @@ func (c caller) messageIDs() error {
 	a := Asked("with-ids", c.thread)
 	for _, id := range append(hostile(), "other.1", "with-ids.1.1", "carrel.1") {
 		if a.Messages[0].ID = id; !c.refuses(a, chat.ErrBadID) {
-			return fmt.Errorf("the message id %.20q was taken", id)
+			return fmt.Errorf("the message id %.20q was accepted", id)
 		}
 	}
 	a.Messages[0].ID = notedID
 	if c.holder != nil {
 		if !c.refuses(a, chat.ErrBadID) {
-			return errors.New("a message id was taken twice")
+			return errors.New("a message id was accepted twice")
 		}
 		return nil
 	}
@@ -115,12 +118,13 @@ func (c caller) messageIDs() error {
 	return err
 }
 
+// refuses reports whether the admission of a fails with want.
 func (c caller) refuses(a store.Admission, want error) bool {
 	_, err := c.mine.Admit(c.T.Context(), a)
 	return errors.Is(err, want)
 }
 
-// repeated is an admission of the run that waits, as furnish admitted it if the run is mine's.
+// repeated returns the admission of the queued run: the same that populate made if the caller has the run.
 func (c caller) repeated() store.Admission {
 	a := Asked(c.wait, c.thread)
 	if c.holder != nil {

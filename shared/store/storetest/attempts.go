@@ -8,12 +8,12 @@ import (
 	"carrel/shared/store"
 )
 
-// attempts: each claim of a turn counts, whatever becomes of it, and none gives the run more time.
+// attempts: each claim by a turn counts as an attempt, however it ends, and no attempt extends the deadline of the run.
 func attempts(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Admit(alice, "r1", "t1")
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Attempts != 0 || !r.Started.IsZero() || r.Deadline.IsZero() {
-		t.Errorf("before its claim: %+v", r)
+		t.Errorf("the run before its claim: %+v", r)
 	}
 	limits := chat.DefaultLimits()
 	w.Clock.Advance(time.Second)
@@ -24,27 +24,29 @@ func attempts(t *testing.T, w *World) {
 	for n := 2; n <= limits.Attempts; n++ {
 		w.Clock.Advance(21 * time.Second)
 		r := w.Claim(alice, "r1").Run()
-		if r.Attempts != n || r.Fence != int64(n) || !r.Started.Equal(first.Started) || !r.Deadline.Equal(first.Deadline) {
+		if r.Attempts != n || r.Fence != int64(n) || !r.Started.Equal(first.Started) ||
+			!r.Deadline.Equal(first.Deadline) {
 			t.Errorf("claim %d: %+v after %+v", n, r, first)
 		}
 	}
 	w.Clock.Advance(21 * time.Second)
 	_, err := alice.Claim(ctx, "r1")
-	wantErr(t, "one claim more", err, chat.ErrNotClaimed)
+	wantErr(t, "a claim after the last attempt", err, chat.ErrNotClaimed)
 	h := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1"))
 	if r := h.Run(); r.Attempts != limits.Attempts || r.Fence != int64(limits.Attempts)+1 {
 		t.Errorf("claimed by sweep: %+v", r)
 	}
-	figures := chat.RunStats{ModelCalls: 1, ToolCalls: 2, Events: 3, OutputBytes: 4 << 32}
-	h.SetStats(figures)
+	stats := chat.RunStats{ModelCalls: 1, ToolCalls: 2, Events: 3, OutputBytes: 4 << 32}
+	h.SetStats(stats)
 	w.End(h, Started(h), Failed())
 	r := must[store.Run](t)(alice.Run(ctx, "r1"))
-	if r.Stats != figures || r.Attempts != limits.Attempts || !r.Started.Equal(first.Started) {
-		t.Errorf("ended: %+v", r)
+	if r.Stats != stats || r.Attempts != limits.Attempts || !r.Started.Equal(first.Started) {
+		t.Errorf("the ended run: %+v", r)
 	}
 }
 
-// deadline: whoever holds a run cannot hold it beyond its time, and nobody begins it again then.
+// deadline: a lease cannot be renewed beyond the deadline of its run, and after the deadline no worker can claim the
+// run again.
 func deadline(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
@@ -56,14 +58,14 @@ func deadline(t *testing.T, w *World) {
 		}
 	}
 	if !h.Expires().Equal(h.Run().Deadline) {
-		t.Errorf("the lease is until %v, the deadline %v", h.Expires(), h.Run().Deadline)
+		t.Errorf("the lease expires at %v, the deadline is %v", h.Expires(), h.Run().Deadline)
 	}
 	_, err := alice.ClaimExpired(ctx, "r1")
-	wantErr(t, "a run within its time", err, chat.ErrNotClaimed)
+	wantErr(t, "a run before its deadline", err, chat.ErrNotClaimed)
 	w.Clock.Advance(10 * time.Second)
 	_, err = alice.Claim(ctx, "r1")
-	wantErr(t, "another attempt beyond its time", err, chat.ErrNotClaimed)
-	wantErr(t, "a lease beyond its time", h.Renew(ctx), chat.ErrLeaseLost)
+	wantErr(t, "another attempt after the deadline", err, chat.ErrNotClaimed)
+	wantErr(t, "renew a lease after the deadline", h.Renew(ctx), chat.ErrLeaseLost)
 	last := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1"))
 	w.End(last, Failed())
 	fenced(t, h)

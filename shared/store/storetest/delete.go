@@ -23,25 +23,26 @@ func rename(t *testing.T, w *World) {
 	_, err := alice.Rename(ctx, "t1", "x")
 	wantErr(t, "an unknown thread", err, chat.ErrNotFound)
 	h := w.Begin(alice, "r1", "t1")
-	was := h.Thread()
-	now := must[store.Thread](t)(alice.Rename(ctx, "t1", "Äpfel"))
-	if now.Title != "Äpfel" || !now.Updated.After(was.Updated) || now.Epoch != was.Epoch {
-		t.Errorf("renamed %+v to %+v", was, now)
+	before := h.Thread()
+	renamed := must[store.Thread](t)(alice.Rename(ctx, "t1", "Äpfel"))
+	if renamed.Title != "Äpfel" || !renamed.Updated.After(before.Updated) || renamed.Epoch != before.Epoch {
+		t.Errorf("renamed %+v to %+v", before, renamed)
 	}
 	w.Append(h, Started(h))
-	ended := w.End(h, Finished(h)) // which has read the thread before it was renamed
-	if ended.Title != "Äpfel" || !ended.Updated.After(now.Updated) || ended.Head != 2 {
-		t.Errorf("the end of the run made it %+v", ended)
+	ended := w.End(h, Finished(h)) // this lease read the thread before the rename
+	if ended.Title != "Äpfel" || !ended.Updated.After(renamed.Updated) || ended.Head != 2 {
+		t.Errorf("after the end of the run the thread is %+v", ended)
 	}
 	if th := w.Complete(alice, "r2", "t1", "x"); th.Title != "Äpfel" {
-		t.Errorf("the next run made it %+v", th)
+		t.Errorf("after the next run the thread is %+v", th)
 	}
 	w.DeleteThread(alice, "t1")
 	_, err = alice.Rename(ctx, "t1", "x")
 	wantErr(t, "a deleted thread", err, chat.ErrNotFound)
 }
 
-// newer: every change of the desk makes its thread newer, also by the clock of a writer that is behind.
+// newer: every change of the run queue increases the Updated time of its thread, even if the clock of the writer is
+// slow.
 func newer(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	slow := As(t, store.New(w.DB, store.Config{
@@ -51,19 +52,19 @@ func newer(t *testing.T, w *World) {
 	last := must[store.Thread](t)(alice.Thread(ctx, "t1")).Updated
 	h := w.Claim(alice, "r1")
 	for _, c := range []struct {
-		what string
+		name string
 		do   func()
 	}{
-		{"a run that waits", func() { w.Admit(slow, "r2", "t1") }},
-		{"its cancel", func() { must[store.Cancelled](t)(slow.Cancel(ctx, "r2")) }},
-		{"another that waits", func() { w.Admit(slow, "r3", "t1") }},
-		{"the end of what runs", func() { w.End(h, Started(h), Finished(h)) }},
-		{"the start of what waits", func() { must[[]store.Run](t)(slow.StartQueued(ctx)) }},
+		{"a queued run", func() { w.Admit(slow, "r2", "t1") }},
+		{"the cancellation of the queued run", func() { must[store.Cancelled](t)(slow.Cancel(ctx, "r2")) }},
+		{"another queued run", func() { w.Admit(slow, "r3", "t1") }},
+		{"the end of the running run", func() { w.End(h, Started(h), Finished(h)) }},
+		{"the start of the queued run", func() { must[[]store.Run](t)(slow.StartQueued(ctx)) }},
 	} {
 		c.do()
 		now := must[store.Thread](t)(alice.Thread(ctx, "t1")).Updated
 		if !now.After(last) {
-			t.Errorf("%s: updated %v after %v", c.what, now, last)
+			t.Errorf("%s: updated %v after %v", c.name, now, last)
 		}
 		last = now
 	}
@@ -85,12 +86,12 @@ func deletion(t *testing.T, w *World) {
 	wantErr(t, "an unknown thread", err, chat.ErrNotFound)
 	first := w.Complete(alice, "r1", "t1", "yes")
 	w.Complete(alice, "r2", "t2", "stays")
-	gone := w.DeleteThread(alice, "t1")
-	if gone.Title != "" || !gone.Updated.After(first.Updated) {
-		t.Errorf("deleted as %+v", gone)
+	deleted := w.DeleteThread(alice, "t1")
+	if deleted.Title != "" || !deleted.Updated.After(first.Updated) {
+		t.Errorf("Delete returned %+v", deleted)
 	}
-	if again := w.DeleteThread(alice, "t1"); !reflect.DeepEqual(again, gone) {
-		t.Errorf("deleted once more as %+v, was %+v", again, gone)
+	if again := w.DeleteThread(alice, "t1"); !reflect.DeepEqual(again, deleted) {
+		t.Errorf("the second Delete returned %+v, the first %+v", again, deleted)
 	}
 	_, err = alice.Thread(ctx, "t1")
 	wantErr(t, "the deleted thread", err, chat.ErrNotFound)
@@ -98,18 +99,19 @@ func deletion(t *testing.T, w *World) {
 		t.Errorf("the list: %+v, %v", page, err)
 	}
 	_, err = alice.Admit(ctx, Asked("r3", "t1"))
-	wantErr(t, "a run on it", err, chat.ErrNotFound)
+	wantErr(t, "a run on the deleted thread", err, chat.ErrNotFound)
 	w.Clock.Advance(25 * time.Hour)
 	w.Admit(alice, "r4", "t1")
 	if th := must[store.Thread](t)(alice.Thread(ctx, "t1")); th.Epoch == first.Epoch || th.Head != 0 {
-		t.Errorf("a day later the id names %+v", th)
+		t.Errorf("a day later the id names the thread %+v", th)
 	}
 	if ended := must[[]store.Cancelled](t)(alice.CancelRuns(ctx, "t1")); len(ended) > 0 {
 		t.Errorf("runs of a thread that is not deleted were cancelled: %+v", ended)
 	}
 }
 
-// deletedRuns: of a thread that is deleted, every run ends and gives its seat back, and none of them writes to it.
+// deletedRuns: after the deletion of a thread every run of the thread ends and releases its slot, and none writes to
+// the thread.
 func deletedRuns(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	running := w.Begin(alice, "running", "t1")
@@ -119,9 +121,10 @@ func deletedRuns(t *testing.T, w *World) {
 	unclaimed := w.Admit(alice, "unclaimed", "t3").Run.ID
 	w.DeleteThread(alice, "t1")
 	w.DeleteThread(alice, "t3")
-	late := w.Claim(alice, unclaimed) // before anybody could cancel it
+	late := w.Claim(alice, unclaimed) // before its cancellation
 	if !late.Deleted() || running.Deleted() {
-		t.Errorf("who claims later knows: %v; who claimed before: %v", late.Deleted(), running.Deleted())
+		t.Errorf("Deleted: %v after a claim that follows the deletion, want true; %v after an earlier claim, want false",
+			late.Deleted(), running.Deleted())
 	}
 	_, err := late.Append(ctx, []agui.Event{Started(late)})
 	wantErr(t, "an append to a deleted thread", err, store.ErrDeleted)
@@ -139,15 +142,17 @@ func deletedRuns(t *testing.T, w *World) {
 			t.Errorf("ended: %+v", r)
 		}
 	}
-	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Queued) > 0 || len(d.Slots) != 1 || d.Status("t2") != chat.ThreadRunning {
-		t.Errorf("the desk: %+v", d)
+	q := must[runqueue.Queue](t)(alice.RunQueue(ctx))
+	if len(q.Queued) > 0 || len(q.Slots) != 1 || q.Status("t2") != chat.ThreadRunning {
+		t.Errorf("the run queue: %+v", q)
 	}
 	if th, err := alice.Delete(ctx, "t1"); err != nil || th.Head != 0 {
 		t.Errorf("the deleted thread is %+v, %v", th, err)
 	}
 }
 
-// erasure: two passes, the second 20 minutes after the mark, leave nothing of a deleted thread but its mark.
+// erasure: two passes, the second 20 minutes after the deletion, remove everything of a deleted thread but its deletion
+// mark.
 func erasure(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	var th store.Thread
@@ -164,7 +169,7 @@ func erasure(t *testing.T, w *World) {
 		}
 	}
 	if erase(); w.left("alice", "t1") != 48 {
-		t.Errorf("without a mark an erasure left %d items", w.left("alice", "t1"))
+		t.Errorf("the erasure of a thread that is not deleted left %d items, want 48", w.left("alice", "t1"))
 	}
 	w.DeleteThread(alice, "t1")
 	due := func() string {
@@ -181,7 +186,7 @@ func erasure(t *testing.T, w *World) {
 	if erase(); w.left("alice", "t1") != 0 || due() != "20m0s" {
 		t.Errorf("the first pass left %d items; the second is due in %s", w.left("alice", "t1"), due())
 	}
-	w.Append(running, Started(running)) // its worker does not know yet
+	w.Append(running, Started(running)) // its worker does not know of the deletion yet
 	_, _, err := running.End(ctx, []agui.Event{Finished(running)})
 	wantErr(t, "the end of a run", err, store.ErrDeleted)
 	w.Clock.Advance(20 * time.Minute)
@@ -189,12 +194,12 @@ func erasure(t *testing.T, w *World) {
 		t.Errorf("the second pass left %d items; another is due in %s", w.left("alice", "t1"), due())
 	}
 	if _, err := alice.Thread(ctx, "t1"); err == nil || w.left("alice", "t10") != 4 || stays.Epoch == "" {
-		t.Errorf("afterwards: %v, and of the other thread %d items", err, w.left("alice", "t10"))
+		t.Errorf("after both passes: read the thread: %v; the other thread has %d items", err, w.left("alice", "t10"))
 	}
-	erase() // once more, late
+	erase() // a repeated pass changes nothing
 }
 
-// left counts a thread's log records and transcripts, of whatever epoch, behind the store's back.
+// left counts the log records and transcripts of a thread, in every epoch. It reads the table without the store.
 func (w *World) left(subject string, thread chat.ThreadID) int {
 	w.T.Helper()
 	n, prefix := 0, "U#"+chattest.User(w.T, subject).Key()+"#T#"+string(thread)+"#"

@@ -11,19 +11,19 @@ import (
 	"carrel/shared/store"
 )
 
-// ahead is in how long a run is due, to the second.
+// ahead returns the time until a run is due, rounded to seconds.
 func (w *World) ahead(s *store.Store, run chat.RunID) time.Duration {
 	w.T.Helper()
 	return must[store.Run](w.T)(s.Run(w.T.Context(), run)).Due.Sub(w.Clock.Now()).Round(time.Second)
 }
 
-// dueTimes is the table of due times in docs/data.md.
+// dueTimes checks each row of the table of due times in docs/data.md.
 func dueTimes(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
-	due := func(what string, run chat.RunID, want time.Duration) {
+	due := func(state string, run chat.RunID, want time.Duration) {
 		t.Helper()
-		if got := w.ahead(alice, run); (got - want).Abs() > time.Second { // a slow engine's requests take time themselves
-			t.Errorf("%s: due in %s, want %s", what, got, want)
+		if got := w.ahead(alice, run); (got - want).Abs() > time.Second { // the requests of a slow engine take time
+			t.Errorf("%s: due in %s, want %s", state, got, want)
 		}
 	}
 	look := func(run chat.RunID) {
@@ -64,11 +64,11 @@ func dueTimes(t *testing.T, w *World) {
 	}
 	due("a run that was started from the queue", "r2", time.Minute)
 	if got := must[store.Run](t)(alice.Run(ctx, "r2")); got.Unclaimed(w.Clock.Now()).Round(time.Second) != 0 {
-		t.Errorf("it counts as admitted for %s", got.Unclaimed(w.Clock.Now()))
+		t.Errorf("Unclaimed returns %s, want 0", got.Unclaimed(w.Clock.Now()))
 	}
 }
 
-// due: sweep reads the due entries only, oldest first. An unreadable entry stops no other.
+// due: sweep reads only the due entries, oldest first. An unreadable entry does not hide the others.
 func due(t *testing.T, w *World) {
 	ctx := t.Context()
 	var want []string
@@ -78,34 +78,35 @@ func due(t *testing.T, w *World) {
 		w.Clock.Advance(10 * time.Second)
 	}
 	if none, err := w.Table.Due(ctx); err != nil || len(none) > 0 {
-		t.Errorf("nothing is due yet: %+v, %v", none, err)
+		t.Errorf("no entry is due yet, got %+v, %v", none, err)
 	}
 	w.Clock.Advance(35 * time.Second) // 65, 55 and 45 s after their admissions
 	first := must[[]store.LiveEntry](t)(w.Table.Due(ctx))
 	if len(first) != 1 || first[0].User != chattest.User(t, "alice") {
-		t.Errorf("due are %+v, want the oldest alone", first)
+		t.Errorf("due are %+v, want only the oldest entry", first)
 	}
 	w.Clock.Advance(time.Minute)
 	w.Claim(w.As("bob"), "r1")
 	want = slices.Delete(want, 1, 2)
 	for _, item := range w.items() {
-		if stringOf(item["pk"]) == "U#alice" && stringOf(item["sk"]) == "RUN#r1" { // beside hers, and before it
-			w.plant(map[string]string{"pk": "U#alice", "sk": "NOTHING THAT IS KNOWN", "live": stringOf(item["live"])})
+		// in the same shard as the entry of the run, and before it
+		if stringOf(item["pk"]) == "U#alice" && stringOf(item["sk"]) == "RUN#r1" {
+			w.plant(map[string]string{"pk": "U#alice", "sk": "UNKNOWN KIND", "live": stringOf(item["live"])})
 		}
 	}
-	w.change("U#alice", "NOTHING THAT IS KNOWN", "SET #due = :t", map[string]string{"#due": "due"}, "1")
+	w.change("U#alice", "UNKNOWN KIND", "SET #due = :t", map[string]string{"#due": "due"}, "1")
 	all, err := w.Table.Due(ctx)
 	var got []string
 	for _, e := range all {
 		got = append(got, fmt.Sprint(e.User, " ", e.Run))
 	}
 	if err == nil || !slices.Equal(got, want) {
-		t.Errorf("due are %v and %v, want %v and an error", got, err, want)
+		t.Errorf("due are %v, error %v; want %v and an error", got, err, want)
 	}
 }
 
-// beside are two users whose entries lie in one shard of the index.
-func beside(t *testing.T, w *World) (mine, theirs string) {
+// sameShard returns two users whose entries are in one shard of the live index.
+func sameShard(t *testing.T, w *World) (first, second string) {
 	t.Helper()
 	shards := map[string]string{}
 	for n := range 100 {
@@ -126,64 +127,65 @@ func beside(t *testing.T, w *World) (mine, theirs string) {
 	return "", ""
 }
 
-// liveOf: the user's hash finds all entries of the user, and no entry of another user.
+// liveOf: LiveOf finds all entries of the user with this hash, and no entry of another user.
 func liveOf(t *testing.T, w *World) {
 	ctx := t.Context()
-	mine, theirs := beside(t, w)
-	w.Admit(w.As(mine), "r2", "t1")
-	w.Admit(w.As(mine), "r3", "t3")
-	w.Complete(w.As(mine), "r4", "t4", "yes")
-	w.DeleteThread(w.As(mine), "t4")
-	for user, want := range map[string][]string{mine: {"r1", "r2", "r3", "t4"}, theirs: {"r1"}, "nobody": nil} {
+	first, second := sameShard(t, w)
+	w.Admit(w.As(first), "r2", "t1")
+	w.Admit(w.As(first), "r3", "t3")
+	w.Complete(w.As(first), "r4", "t4", "yes")
+	w.DeleteThread(w.As(first), "t4")
+	for user, want := range map[string][]string{first: {"r1", "r2", "r3", "t4"}, second: {"r1"}, "nobody": nil} {
 		u := chattest.User(t, user)
 		var got []string
 		for _, e := range must[[]store.LiveEntry](t)(w.Table.LiveOf(ctx, chat.OwnerHash(u.Hash()))) {
 			got = append(got, string(e.Run)+string(e.Erasure.Thread))
 			if e.User != u {
-				t.Errorf("of %s there is an entry of another user: %+v", u, e)
+				t.Errorf("LiveOf %s returned an entry of another user: %+v", u, e)
 			}
 		}
 		if slices.Sort(got); !slices.Equal(got, want) {
-			t.Errorf("of %s there are %v, want %v", u, got, want)
+			t.Errorf("LiveOf %s returned %v, want %v", u, got, want)
 		}
 	}
 	if none := must[[]store.LiveEntry](t)(w.Table.LiveOf(ctx, "")); len(none) > 0 {
-		t.Errorf("of no user there are %+v", none)
+		t.Errorf("LiveOf the empty hash returned %+v", none)
 	}
 }
 
-// release: a run goes on at once if its last worker has ended. The record of another invocation changes nothing.
+// release: Release ends the lease of a worker that has died, so that the run can be claimed at once. The failure record
+// of another invocation changes nothing.
 func release(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.Release(ctx, "r1", "worker")
-	wantErr(t, "a run that is not known", err, chat.ErrNotFound)
+	wantErr(t, "an unknown run", err, chat.ErrNotFound)
 	w.Admit(alice, "r1", "t1")
 	_, err = alice.Release(ctx, "r1", "worker")
 	wantErr(t, "an unclaimed run", err, chat.ErrNotClaimed)
 	dead := w.Claim(alice, "r1")
 	for _, other := range []string{"another", "worke", ""} {
 		_, err = alice.Release(ctx, "r1", other)
-		wantErr(t, fmt.Sprintf("by the record of %q", other), err, chat.ErrNotClaimed)
+		wantErr(t, fmt.Sprintf("by the failure record of %q", other), err, chat.ErrNotClaimed)
 	}
 	_, err = alice.Claim(ctx, "r1")
-	wantErr(t, "a claim beside a worker that lives", err, chat.ErrNotClaimed)
+	wantErr(t, "a claim while the worker holds its lease", err, chat.ErrNotClaimed)
 	r := must[store.Run](t)(alice.Release(ctx, "r1", "worker"))
 	if r.Status != chat.RunRunning || r.Attempts != 1 || w.ahead(alice, "r1") != time.Minute {
-		t.Errorf("released: %+v", r)
+		t.Errorf("the released run: %+v", r)
 	}
-	must[store.Run](t)(alice.Release(ctx, "r1", "worker")) // the record comes twice
+	must[store.Run](t)(alice.Release(ctx, "r1", "worker")) // the failure record arrives twice
 	w.Worker = "second"
 	second := w.Claim(alice, "r1")
 	wantErr(t, "a heartbeat of the first worker", dead.Renew(ctx), chat.ErrLeaseLost)
 	_, err = alice.Release(ctx, "r1", "worker")
-	wantErr(t, "by the record of the first worker, late", err, chat.ErrNotClaimed)
+	wantErr(t, "by the failure record of the first worker after the second claim", err, chat.ErrNotClaimed)
 	must[store.Run](t)(alice.Release(ctx, "r1", "second"))
-	last := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1")) // sweep, to end it
+	last := must[*store.Lease](t)(alice.ClaimExpired(ctx, "r1")) // sweep claims the run to end it
 	_, err = alice.Release(ctx, "r1", "second")
 	wantErr(t, "while sweep ends it", err, chat.ErrNotClaimed)
 	wantErr(t, "a heartbeat of the second worker", second.Renew(ctx), chat.ErrLeaseLost)
 	w.End(last, Started(last), Failed())
-	h := w.Begin(alice, "r2", "t1") // which its own worker ends
+	h := w.Begin(alice, "r2", "t1") // its own worker ends this run
 	w.End(h, Started(h), Finished(h))
 	for run, worker := range map[chat.RunID]string{"r1": "second", "r2": w.Worker} {
 		_, err = alice.Release(ctx, run, worker)
@@ -198,14 +200,14 @@ func release(t *testing.T, w *World) {
 func claimUnclaimed(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.ClaimUnclaimed(ctx, "r1")
-	wantErr(t, "a run that is not known", err, chat.ErrNotFound)
+	wantErr(t, "an unknown run", err, chat.ErrNotFound)
 	w.Admit(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
 	_, err = alice.ClaimUnclaimed(ctx, "r2")
 	wantErr(t, "a queued run", err, chat.ErrNotClaimed)
 	h := must[*store.Lease](t)(alice.ClaimUnclaimed(ctx, "r1"))
 	if h.Run().Attempts != 0 {
-		t.Errorf("it counts an attempt: %+v", h.Run())
+		t.Errorf("ClaimUnclaimed counted an attempt: %+v", h.Run())
 	}
 	w.Clock.Advance(time.Minute)
 	_, err = alice.ClaimUnclaimed(ctx, "r1")

@@ -11,7 +11,7 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// socket is a connection of API Gateway's shape.
+// socket returns a connection with an id of the form that API Gateway uses.
 func socket(n int, thread chat.ThreadID) chat.Connection {
 	return chat.Connection{
 		ID: chat.ConnectionID(fmt.Sprintf("L0SM9c%02dFiAHGg=", n)), Thread: thread,
@@ -19,12 +19,13 @@ func socket(n int, thread chat.ThreadID) chat.Connection {
 	}
 }
 
-// owned is a connection as it is read: it says whose it is.
+// owned returns c as the store returns it, with the hash of its owner.
 func owned(t *testing.T, subject string, c chat.Connection) chat.Connection {
 	c.Owner = chat.OwnerHash(chattest.User(t, subject).Hash())
 	return c
 }
 
+// wantErr checks that the error of the operation what is want.
 func wantErr(t *testing.T, what string, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
@@ -32,6 +33,7 @@ func wantErr(t *testing.T, what string, got, want error) {
 	}
 }
 
+// must returns a function that passes v on, and ends the test if there is an error.
 func must[T any](t *testing.T) func(v T, err error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -50,7 +52,7 @@ func connections(t *testing.T, w *World) {
 		t.Errorf("the first connection replaced %v", replaced)
 	}
 	if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got != owned(t, "alice", c) {
-		t.Errorf("read %+v, wrote %+v", got, c)
+		t.Errorf("read %+v, stored %+v", got, c)
 	}
 	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 1 || got[0] != owned(t, "alice", c) {
 		t.Errorf("listed %+v", got)
@@ -59,7 +61,7 @@ func connections(t *testing.T, w *World) {
 		t.Errorf("the owner is %v", u)
 	}
 	_, err = w.As("bob").Connect(ctx, c)
-	wantErr(t, "bob connects as alice's connection", err, chat.ErrForeign)
+	wantErr(t, "bob connects with the id of alice's connection", err, chat.ErrForeign)
 	for range 2 {
 		if err := alice.RemoveConnection(ctx, c.ID); err != nil {
 			t.Errorf("remove: %v", err)
@@ -68,12 +70,12 @@ func connections(t *testing.T, w *World) {
 	_, err = alice.Connection(ctx, c.ID)
 	wantErr(t, "a removed connection", err, chat.ErrNotFound)
 	if u := must[chat.User](t)(w.Table.Owner(ctx, c.ID)); u != chattest.User(t, "alice") {
-		t.Errorf("the owner of a removed connection is %v: only its end takes that away", u)
+		t.Errorf("the owner of a removed connection is %v: only Disconnect may delete the owner record", u)
 	}
-	wantErr(t, "bob ends alice's connection", w.As("bob").Disconnect(ctx, c.ID), nil)
+	wantErr(t, "bob disconnects alice's connection", w.As("bob").Disconnect(ctx, c.ID), nil)
 	must[chat.User](t)(w.Table.Owner(ctx, c.ID))
 	for range 2 {
-		wantErr(t, "alice's connection ends", alice.Disconnect(ctx, c.ID), nil)
+		wantErr(t, "alice disconnects", alice.Disconnect(ctx, c.ID), nil)
 	}
 	_, err = w.Table.Owner(ctx, c.ID)
 	wantErr(t, "an ended connection's owner", err, chat.ErrNotFound)
@@ -90,20 +92,20 @@ func connectionLimit(t *testing.T, w *World) {
 	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 10 {
 		t.Errorf("%d connections are left", len(got))
 	}
-	late := socket(1, "t1")
-	late.N = 1
-	_, err := alice.Watch(ctx, late)
+	replaced := socket(1, "t1")
+	replaced.N = 1
+	_, err := alice.Watch(ctx, replaced)
 	wantErr(t, "a replaced connection says hello", err, chat.ErrReplaced)
-	wantErr(t, "why it has no row", alice.Lost(ctx, late.ID), chat.ErrReplaced)
+	wantErr(t, "the reason of a replaced connection", alice.Lost(ctx, replaced.ID), chat.ErrReplaced)
 	fresh := socket(13, "t1")
 	fresh.N = 1
 	_, err = alice.Watch(ctx, fresh)
 	wantErr(t, "an unknown connection says hello while ten are open", err, chat.ErrReplaced)
-	wantErr(t, "one of ten ends", alice.Disconnect(ctx, socket(12, "").ID), nil)
-	_, err = alice.Watch(ctx, late)
-	wantErr(t, "a replaced connection says hello while there is room", err, chat.ErrReplaced)
-	_, err = alice.Connect(ctx, late)
-	wantErr(t, "a replaced connection's $connect comes again", err, chat.ErrReplaced)
+	wantErr(t, "one of ten connections disconnects", alice.Disconnect(ctx, socket(12, "").ID), nil)
+	_, err = alice.Watch(ctx, replaced)
+	wantErr(t, "a replaced connection says hello while an entry is free", err, chat.ErrReplaced)
+	_, err = alice.Connect(ctx, replaced)
+	wantErr(t, "a repeated $connect of a replaced connection", err, chat.ErrReplaced)
 	must[chat.Connection](t)(alice.Watch(ctx, fresh))
 }
 
@@ -119,7 +121,7 @@ func watch(t *testing.T, w *World) {
 	}{
 		{"the first hello", 1, "t1", 1, "t1"},
 		{"another thread", 3, "t2", 3, "t2"},
-		{"a late one changes nothing", 2, "t3", 3, "t2"},
+		{"an older hello changes nothing", 2, "t3", 3, "t2"},
 		{"a repeat", 3, "t2", 3, "t2"},
 		{"the same n for another thread", 3, "t4", 3, "t2"},
 	} {
@@ -133,7 +135,7 @@ func watch(t *testing.T, w *World) {
 	fresh := socket(2, "t1")
 	fresh.N = 1
 	if got := must[chat.Connection](t)(alice.Watch(ctx, fresh)); got != owned(t, "alice", fresh) {
-		t.Errorf("a missing row was made as %+v, want %+v", got, fresh)
+		t.Errorf("a hello created the missing row %+v, want %+v", got, fresh)
 	}
 	if u := must[chat.User](t)(w.Table.Owner(ctx, fresh.ID)); u != chattest.User(t, "alice") {
 		t.Errorf("the owner is %v", u)
@@ -141,10 +143,10 @@ func watch(t *testing.T, w *World) {
 	acked(t, w, fresh)
 	fresh.N = 9
 	_, err := w.As("bob").Watch(ctx, fresh)
-	wantErr(t, "bob watches with alice's connection", err, chat.ErrForeign)
+	wantErr(t, "bob says hello with the id of alice's connection", err, chat.ErrForeign)
 }
 
-// acked: what clients acknowledge is kept with their connections, and only ever more of it.
+// acked: a connection stores the cursor that its client acknowledged. Within an epoch the cursor only moves forward.
 func acked(t *testing.T, w *World, c chat.Connection) {
 	ctx, alice := t.Context(), w.As("alice")
 	for _, step := range []struct{ give, want chat.Cursor }{
@@ -157,47 +159,48 @@ func acked(t *testing.T, w *World, c chat.Connection) {
 			t.Fatal(err)
 		}
 		if got := must[chat.Connection](t)(alice.Connection(ctx, c.ID)); got.Acked != step.want {
-			t.Errorf("after %+v it has %+v, want %+v", step.give, got.Acked, step.want)
+			t.Errorf("after Acknowledge %+v the connection has %+v, want %+v", step.give, got.Acked, step.want)
 		}
 	}
 	c.N, c.Acked = 2, chat.Cursor{Epoch: "e2", Seq: 4}
 	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != owned(t, "alice", c) {
-		t.Errorf("a hello with a cursor left %+v, want %+v", got, c)
+		t.Errorf("after a hello with a cursor: %+v, want %+v", got, c)
 	}
 	c.N, c.Acked = 3, chat.Cursor{}
 	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got.Acked.Seq != 4 || got.N != 3 {
-		t.Errorf("one without a cursor left %+v", got)
+		t.Errorf("after a hello without a cursor: %+v", got)
 	}
-	if err := alice.Acknowledge(ctx, "nobody=", chat.Cursor{Epoch: "e", Seq: 1}); err != nil {
+	if err := alice.Acknowledge(ctx, "unknown=", chat.Cursor{Epoch: "e", Seq: 1}); err != nil {
 		t.Error(err)
 	}
-	_, err := alice.Connection(ctx, "nobody=")
-	wantErr(t, "a connection that only acknowledged", err, chat.ErrNotFound)
+	_, err := alice.Connection(ctx, "unknown=")
+	wantErr(t, "an unknown connection after its Acknowledge", err, chat.ErrNotFound)
 }
 
-// expiry: what TTL has not deleted yet is gone all the same, for reads and for "must not exist".
+// expiry: an expired item that TTL has not deleted yet is treated as missing, by reads and by conditions that require
+// that no item exists.
 func expiry(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	c := socket(1, "t1")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, c))
-	gone := 0
-	wantGone := func(what string, err error) {
+	missing := 0
+	wantMissing := func(what string, err error) {
 		wantErr(t, what, err, chat.ErrNotFound)
 		if errors.Is(err, chat.ErrNotFound) {
-			gone++
+			missing++
 		}
 	}
 	w.Clock.Advance(3 * time.Hour)
 	_, err := alice.Connection(ctx, c.ID)
-	wantGone("a connection that nobody has ended", err)
+	wantMissing("an expired connection", err)
 	_, err = w.Table.Owner(ctx, c.ID)
-	wantGone("whose it was", err)
+	wantMissing("the owner of an expired connection", err)
 	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) > 0 {
 		t.Errorf("expired connections are listed: %v", got)
 	}
 	c.N = 1
 	if got := must[chat.Connection](t)(alice.Watch(ctx, c)); got != owned(t, "alice", c) {
-		t.Errorf("an expired row was made as %+v, want %+v", got, c)
+		t.Errorf("a hello replaced the expired row by %+v, want %+v", got, c)
 	}
 	if _, err := w.As("bob").Connect(ctx, socket(2, "t1")); err != nil {
 		t.Errorf("connect: %v", err)
@@ -205,11 +208,13 @@ func expiry(t *testing.T, w *World) {
 	w.Admit(alice, "r1", "t1")
 	w.Clock.Advance(91 * 24 * time.Hour)
 	_, err = alice.Run(ctx, "r1")
-	wantGone("a run of long ago", err)
-	t.Attr("figure", fmt.Sprintf("%d of 3 records are gone past their time: a connection that nobody has ended, whose it was, a run", gone))
+	wantMissing("an expired run", err)
+	t.Attr("figure",
+		fmt.Sprintf("%d of 3 expired records are treated as missing: an abandoned connection, its owner record, a run",
+			missing))
 }
 
-// fill connects until the oldest connection is replaced.
+// fill opens connections until the caller's oldest connection is replaced.
 func (c caller) fill() error {
 	for range 11 {
 		row := socket(1, c.thread)
@@ -219,19 +224,20 @@ func (c caller) fill() error {
 			return err
 		}
 	}
-	return errors.New("eleven connections replaced none")
+	return errors.New("eleven new connections replaced no connection")
 }
 
 func connectionProbes() map[string]probe {
 	named := func(c caller) chat.Connection {
 		row := socket(1, c.thread)
 		row.ID, row.N = c.socket, 7
-		row.Owner = chat.OwnerHash(chattest.User(c.T, "somebody else").Hash()) // whose it is, nobody says who writes it
+		// ignored: the store sets the owner itself
+		row.Owner = chat.OwnerHash(chattest.User(c.T, "somebody else").Hash())
 		return row
 	}
 	written := func(c caller, row chat.Connection, err error) (chat.Connection, error) {
 		if err == nil && row.Owner != chat.OwnerHash(chattest.User(c.T, c.as).Hash()) {
-			err = fmt.Errorf("the row says that it is %v's", row.Owner)
+			err = fmt.Errorf("the stored owner is %v", row.Owner)
 		}
 		return row, err
 	}
@@ -246,12 +252,18 @@ func connectionProbes() map[string]probe {
 			row, err := c.mine.Connection(c.T.Context(), c.socket)
 			return written(c, row, err)
 		}},
-		"Store.Connection": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Connection(c.T.Context(), c.socket) }},
+		"Store.Connection": {theirs: notFound, unsafe: true, call: func(c caller) (any,
+			error) {
+			return c.mine.Connection(c.T.Context(), c.socket)
+		}},
 		"Store.Watch": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
 			row, err := c.mine.Watch(c.T.Context(), named(c))
 			return written(c, row, err)
 		}},
-		"Store.Connections": {theirs: empty, call: func(c caller) (any, error) { return c.mine.Connections(c.T.Context()) }},
+		"Store.Connections": {theirs: empty, call: func(c caller) (any,
+			error) {
+			return c.mine.Connections(c.T.Context())
+		}},
 		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
 			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
 		}},

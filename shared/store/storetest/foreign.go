@@ -31,8 +31,8 @@ func (w *World) copyRow(from, to string, id chat.ConnectionID, change func(map[s
 	w.T.Fatalf("%s has no connection %s", from, id)
 }
 
-// foreignRows: a row that was written for another user, or for another connection, is no connection of anybody's, wherever
-// it stands; the user's own go on.
+// foreignRows: a row that was written for another user, or for another connection, is no connection of anybody's,
+// wherever it stands; the user's own go on.
 func foreignRows(t *testing.T, w *World) {
 	ctx, alice, bob := t.Context(), w.As("alice"), w.As("bob")
 	own, theirs := socket(1, "t1"), socket(2, "t1")
@@ -57,7 +57,8 @@ func foreignRows(t *testing.T, w *World) {
 		}
 		list, err := alice.Connections(ctx)
 		foreign := (*chat.ForeignError)(nil)
-		if !errors.As(err, &foreign) || foreign.Connection != id || len(list) != 1 || list[0] != owned(t, "alice", own) {
+		if !errors.As(err, &foreign) || foreign.Connection != id || len(list) != 1 ||
+			list[0] != owned(t, "alice", own) {
 			t.Errorf("%s: listed %+v, %v", name, list, err)
 		}
 		refuse(name+": listed", err)
@@ -79,7 +80,8 @@ func foreignRows(t *testing.T, w *World) {
 	if after := must[[]chat.Connection](t)(bob.Connections(ctx)); !slices.Equal(after, before) {
 		t.Errorf("bob's are %+v, were %+v", after, before)
 	}
-	t.Attr("figure", fmt.Sprintf("%d rows of another's or of another connection among a user's: %d times refused where they were listed, read or watched", planted, refused))
+	t.Attr("figure",
+		fmt.Sprintf("%d rows of another's or of another connection among a user's: %d times refused where they were listed, read or watched", planted, refused))
 	w.copyRow("bob", "alice", theirs.ID, func(map[string]types.AttributeValue) {})
 	if err := alice.RequestErasure(ctx); err != nil {
 		t.Fatal(err)
@@ -107,7 +109,8 @@ func (w *World) forgeries(own, theirs, moved chat.ConnectionID) map[string]func(
 	}
 }
 
-// rowsWithoutSeal: what was written before rows said for whom is the user's, but nobody's to post to until its next hello.
+// rowsWithoutSeal: what was written before rows said for whom is the user's, but nobody's to post to until its next
+// hello.
 func rowsWithoutSeal(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	old := socket(1, "t1")

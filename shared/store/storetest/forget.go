@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/store"
@@ -19,8 +16,12 @@ import (
 func forgetProbes() map[string]probe {
 	farewell := func([]chat.Connection) error { return nil }
 	return map[string]probe{
-		"Store.RequestErasure": {theirs: anything, call: func(c caller) (any, error) { return nil, c.mine.RequestErasure(c.T.Context()) }},
-		"Store.Open":           {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Open(c.T.Context()) }},
+		"Store.RequestErasure": {theirs: anything, call: func(c caller) (any, error) {
+			return nil, c.mine.RequestErasure(c.T.Context())
+		}},
+		"Store.Open": {theirs: fresh, call: func(c caller) (any, error) {
+			return nil, c.mine.Open(c.T.Context())
+		}},
 		"Store.StopAll": {theirs: notFound, call: func(c caller) (any, error) {
 			if c.holder != nil {
 				if err := c.mine.RequestErasure(c.T.Context()); err != nil {
@@ -55,8 +56,9 @@ func forgetProbes() map[string]probe {
 	}
 }
 
-// keys are the sort keys of a subject's items; of another partition than the main one with it before. Owner records are not
-// among them: nothing that acts for the user alone reaches them, and they go with the socket or by their time to live.
+// keys are the sort keys of a subject's items; of another partition than the main one with it before. Owner records are
+// not among them: nothing that acts for the user alone reaches them, and they go with the socket or by their time to
+// live.
 func (w *World) keys(subject string) []string {
 	w.T.Helper()
 	own, _ := w.divide(subject)
@@ -83,7 +85,8 @@ func (w *World) everything(s *store.Store, window int) (running *store.Lease) {
 	w.Complete(s, "new", "again", "of its second life")
 	w.Complete(s, "r0", "deleted", "words")
 	w.DeleteThread(s, "deleted")
-	running = w.furnish(s, names{thread: "t1", done: "done", run: "run", wait: "wait", socket: socket(window, "").ID}, "words")
+	running = w.furnish(s, names{thread: "t1", done: "done", run: "run", wait: "wait", socket: socket(window, "").ID},
+		"words")
 	w.Admit(s, "unclaimed", "t2")
 	return running
 }
@@ -100,7 +103,10 @@ func forget(t *testing.T, w *World) {
 		t.Errorf("told %+v, want the one that is open", told)
 	}
 	left := w.keys("alice")
-	if slices.ContainsFunc(left, func(k string) bool { return k != "QUEUE" && k != "ERASURE" && !strings.HasPrefix(k, "ERASE#") }) {
+	if slices.ContainsFunc(left, func(k string) bool {
+		return k != "QUEUE" && k != "ERASURE" &&
+			!strings.HasPrefix(k, "ERASE#")
+	}) {
 		t.Errorf("after the first pass there is %q", left)
 	}
 	// A worker that was frozen all the while wakes up and writes.
@@ -186,18 +192,6 @@ func forgetWithoutMark(t *testing.T, w *World) {
 	}
 }
 
-// plant puts an item of strings as it stands.
-func (w *World) plant(item map[string]string) {
-	w.T.Helper()
-	in := map[string]types.AttributeValue{}
-	for name, v := range item {
-		in[name] = &types.AttributeValueMemberS{Value: v}
-	}
-	if _, err := w.DB.PutItem(w.T.Context(), &dynamodb.PutItemInput{TableName: &w.Name, Item: in}); err != nil {
-		w.T.Fatal(err)
-	}
-}
-
 // verify: a user of whom all is well gives no finding, and each planted thing gives its own.
 func verify(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
@@ -212,8 +206,10 @@ func verify(t *testing.T, w *World) {
 	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#ghost#x"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "IN#past#x"})
 	w.change("U#alice", "IN#past#x", "SET #expires = :t", map[string]string{"#expires": "expires"}, "1")
-	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running", "recent": "R#0000000000000#lost"})
-	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished", "live": "L#03", "recent": "R#0000000000000#over"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#lost", "id": "lost", "thread": "t9", "status": "running",
+		"recent": "R#0000000000000#lost"})
+	w.plant(map[string]string{"pk": "U#alice", "sk": "RUN#over", "id": "over", "thread": "t9", "status": "finished",
+		"live": "L#03", "recent": "R#0000000000000#over"})
 	w.plant(map[string]string{"pk": "U#alice", "sk": "WHAT#ever"})
 	w.plant(map[string]string{"pk": "C#orphan=", "sk": "OWNER", "user": "alice"})
 	w.plant(map[string]string{"pk": "U#alice#T#nothread#e1", "sk": "E#000000000001"})
@@ -227,7 +223,8 @@ func verify(t *testing.T, w *World) {
 		"thread outside of the list": "t3", "run outside of the list": "ends",
 		"input without run": "ghost#x", "run without slot": "lost", "live run outside of the live index": "lost",
 		"ended run in the live index": "over", "unknown item": "WHAT#ever", "slot without run": "gone",
-		"connection without owner": string(socket(1, "").ID), "transcript beyond the head": "t3", "log beyond the head": "t3",
+		"connection without owner": string(socket(1, "").ID), "transcript beyond the head": "t3",
+		"log beyond the head": "t3",
 	}
 	found := must[[]store.Finding](t)(alice.Verify(ctx))
 	same(t, found, want)
@@ -250,33 +247,5 @@ func same(t *testing.T, found []store.Finding, want map[string]string) {
 		if want[f.Kind] != f.Thing {
 			t.Errorf("found %+v, want of that kind %q", f, want[f.Kind])
 		}
-	}
-}
-
-// change updates one item as only a defect could; to is a number if it looks like one.
-func (w *World) change(pk, sk, change string, names map[string]string, to string) {
-	w.T.Helper()
-	var v types.AttributeValue = &types.AttributeValueMemberS{Value: to}
-	if strings.Trim(to, "0123456789") == "" {
-		v = &types.AttributeValueMemberN{Value: to}
-	}
-	_, err := w.DB.UpdateItem(w.T.Context(), &dynamodb.UpdateItemInput{
-		TableName: &w.Name, UpdateExpression: &change, ExpressionAttributeNames: names,
-		Key:                       map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":t": v},
-	})
-	if err != nil {
-		w.T.Fatal(err)
-	}
-}
-
-func (w *World) erase(pk, sk string) {
-	w.T.Helper()
-	_, err := w.DB.DeleteItem(w.T.Context(), &dynamodb.DeleteItemInput{
-		TableName: &w.Name,
-		Key:       map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},
-	})
-	if err != nil {
-		w.T.Fatal(err)
 	}
 }

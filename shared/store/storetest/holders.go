@@ -147,8 +147,8 @@ func secondAttempt(t *testing.T, w *World) {
 	}
 }
 
-// transcriptHeaders: a transcript says what its run's events said: when it began, who answered and what that used. It says
-// so too if a second attempt ended the run, and nothing of a first attempt's end that was refused.
+// transcriptHeaders: a transcript says what its run's events said: when it began, who answered and what that used. It
+// says so too if a second attempt ended the run, and nothing of a first attempt's end that was refused.
 func transcriptHeaders(t *testing.T, w *World) {
 	alice := w.As("alice")
 	w.Complete(alice, "r1", "t1", "one")
@@ -166,7 +166,8 @@ func transcriptHeaders(t *testing.T, w *World) {
 	}
 	usage := []agui.Usage{{Model: "none", InputTokens: 3, OutputTokens: 5}}
 	got := ts[1].Header
-	if want := (agui.Header{At: got.At, Agent: "echo", Model: "none", Usage: usage}); got.At == 0 || !reflect.DeepEqual(got, want) {
+	if want := (agui.Header{At: got.At, Agent: "echo", Model: "none", Usage: usage}); got.At == 0 ||
+		!reflect.DeepEqual(got, want) {
 		t.Errorf("of one: %+v, want %+v", got, want)
 	}
 	bob := w.As("bob")

@@ -1,88 +1,16 @@
 package storetest
 
 import (
-	"encoding/json"
-	"errors"
 	"reflect"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/store"
 )
-
-// Asking is the last event of a run that ends with questions: may these be done?
-func Asking(h *store.Lease, expires time.Time, ids ...chat.InterruptID) agui.Event {
-	e := agui.Event{
-		Type: agui.RunFinished, ThreadID: h.Run().Thread, RunID: h.Run().ID,
-		Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt},
-	}
-	for _, id := range ids {
-		i := agui.Interrupt{
-			ID: id, Reason: agui.ReasonToolCall, ToolCallID: "call-" + string(id), Message: "may I? " + string(id),
-			Metadata: json.RawMessage(`{"carrel":{"tool":"calc"}}`),
-		}
-		if !expires.IsZero() {
-			i.ExpiresAt = expires.UTC().Format(time.RFC3339)
-		}
-		e.Outcome.Interrupts = append(e.Outcome.Interrupts, i)
-	}
-	return e
-}
-
-// Answering is an admission that approves these.
-func Answering(run chat.RunID, thread chat.ThreadID, ids ...chat.InterruptID) store.Admission {
-	a := Asked(run, thread)
-	a.Messages = nil
-	for _, id := range ids {
-		a.Responses = append(a.Responses, store.Response{Resume: agui.Resume{InterruptID: id, Status: agui.ResumeResolved}})
-	}
-	return a
-}
-
-// suspend is a run that ends with questions, which wait for a day.
-func (w *World) suspend(s *store.Store, run chat.RunID, thread chat.ThreadID, ids ...chat.InterruptID) store.Thread {
-	w.T.Helper()
-	h := w.Begin(s, run, thread)
-	return w.End(h, Started(h), Asking(h, time.Time{}, ids...))
-}
-
-// wantInterrupted checks that an admission was refused for the questions that are open.
-func wantInterrupted(t *testing.T, what string, err error, open ...chat.InterruptID) {
-	t.Helper()
-	var refused *store.InterruptedError
-	if !errors.As(err, &refused) || !errors.Is(err, chat.ErrInterrupted) || !slices.Equal(idsOf(refused.Open), open) {
-		t.Errorf("%s: %v (%+v), want an interrupted one with %v", what, err, refused, open)
-	}
-}
-
-func idsOf(open []agui.Interrupt) []chat.InterruptID {
-	var ids []chat.InterruptID
-	for _, i := range open {
-		ids = append(ids, i.ID)
-	}
-	return ids
-}
-
-// wantOpen checks what a thread waits with, wherever it is read.
-func (w *World) wantOpen(s *store.Store, thread chat.ThreadID, ids ...chat.InterruptID) {
-	w.T.Helper()
-	one := must[store.Thread](w.T)(s.Thread(w.T.Context(), thread))
-	page, _, err := s.Threads(w.T.Context(), "", 99)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	listed := slices.IndexFunc(page, func(t store.Thread) bool { return t.ID == thread })
-	if listed < 0 || !reflect.DeepEqual(page[listed], one) || !slices.Equal(idsOf(one.Interrupts), ids) {
-		w.T.Errorf("%s waits with %v, want %v; listed %+v", thread, idsOf(one.Interrupts), ids, page)
-	}
-}
 
 func suspended(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
@@ -92,7 +20,8 @@ func suspended(t *testing.T, w *World) {
 	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")); !reflect.DeepEqual(got, th) || len(th.Interrupts) != 2 {
 		t.Errorf("the thread is %+v, was answered %+v", got, th)
 	}
-	if at, err := time.Parse(time.RFC3339, th.Interrupts[0].ExpiresAt); err != nil || at.Sub(w.Clock.Now()).Round(time.Minute) != 24*time.Hour {
+	if at, err := time.Parse(time.RFC3339, th.Interrupts[0].ExpiresAt); err != nil ||
+		at.Sub(w.Clock.Now()).Round(time.Minute) != 24*time.Hour {
 		t.Errorf("they expire at %q, %v", th.Interrupts[0].ExpiresAt, err)
 	}
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunSuspended || !r.Status.Terminal() {
@@ -102,7 +31,8 @@ func suspended(t *testing.T, w *World) {
 		t.Errorf("started behind questions: %v", got)
 	}
 	for what, a := range map[string]store.Admission{
-		"no answer": Asked("x", "t1"), "half an answer": Answering("x", "t1", "q1"), "another": Answering("x", "t1", "q1", "q3"),
+		"no answer": Asked("x", "t1"), "half an answer": Answering("x", "t1", "q1"),
+		"another":      Answering("x", "t1", "q1", "q3"),
 		"one too many": Answering("x", "t1", "q1", "q2", "q3"), "one twice": Answering("x", "t1", "q1", "q2", "q1"),
 	} {
 		_, err := alice.Admit(ctx, a)
@@ -114,15 +44,18 @@ func suspended(t *testing.T, w *World) {
 	wantErr(t, "a refused run's record", err, chat.ErrNotFound)
 	w.Admit(alice, "r2", "t2") // another thread is free
 
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1"))); a.Run.Status != chat.RunAdmitted {
+	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2",
+		"q1"))); a.Run.Status != chat.RunAdmitted {
 		t.Errorf("the answering run: %+v", a)
 	}
 	w.wantOpen(alice, "t1")
 	in := w.Claim(alice, "r3").Input()
-	if len(in.Responses) != 2 || !reflect.DeepEqual(in.Responses[0].Interrupt, th.Interrupts[0]) || in.Responses[1].Resume.InterruptID != "q2" {
+	if len(in.Responses) != 2 || !reflect.DeepEqual(in.Responses[0].Interrupt, th.Interrupts[0]) ||
+		in.Responses[1].Resume.InterruptID != "q2" {
 		t.Errorf("what the answering run goes on from: %+v", in.Responses)
 	}
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1"))); !a.Repeat || a.Run.Status != chat.RunRunning {
+	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1"))); !a.Repeat ||
+		a.Run.Status != chat.RunRunning {
 		t.Errorf("repeated, its questions gone: %+v", a)
 	}
 	_, err = alice.Admit(ctx, Answering("r4", "t1", "q1", "q2"))
@@ -140,7 +73,8 @@ func answersGoFirst(t *testing.T, w *World) {
 		busy = append(busy, w.Begin(alice, chat.RunID(id), chat.ThreadID(id)))
 	}
 	w.Admit(alice, "w2", "t2")
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1"))); a.Run.Status != chat.RunQueued || a.Position != 1 {
+	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1"))); a.Run.Status != chat.RunQueued ||
+		a.Position != 1 {
 		t.Errorf("the answering run: %+v", a)
 	}
 	w.wantOpen(alice, "t1")
@@ -195,7 +129,8 @@ func questionsExpire(t *testing.T, w *World) {
 	a := Answering("r2", "t1", "q1", "q2") // q1 too late
 	must[store.Admitted](t)(alice.Admit(ctx, a))
 	h = w.Claim(alice, "r2")
-	if in := h.Input().Responses; len(in) != 2 || in[0].Resume.Status != agui.ResumeCancelled || in[1].Resume.Status != agui.ResumeResolved {
+	if in := h.Input().Responses; len(in) != 2 || in[0].Resume.Status != agui.ResumeCancelled ||
+		in[1].Resume.Status != agui.ResumeResolved {
 		t.Errorf("the answers: %+v", in)
 	}
 	w.End(h, Started(h), Asking(h, w.Clock.Now().Add(99*time.Hour), "q3"))
@@ -217,7 +152,8 @@ func queuedBehindInterrupts(t *testing.T, w *World) {
 	w.Clock.Advance(61 * time.Minute)
 	_, err := alice.ExpireQueued(ctx, "w1")
 	wantErr(t, "one that waits for a person", err, chat.ErrNotClaimed)
-	if ahead := must[store.Run](t)(alice.Run(ctx, "w1")).Deadline.Sub(w.Clock.Now()).Round(time.Minute); ahead != 24*time.Hour-time.Minute {
+	if ahead := must[store.Run](t)(alice.Run(ctx,
+		"w1")).Deadline.Sub(w.Clock.Now()).Round(time.Minute); ahead != 24*time.Hour-time.Minute {
 		t.Errorf("the deadline is %s ahead", ahead)
 	}
 	w.Clock.Advance(23 * time.Hour)
@@ -230,18 +166,6 @@ func queuedBehindInterrupts(t *testing.T, w *World) {
 	}
 }
 
-// input is the item of what a run was asked.
-func (w *World) input(run chat.RunID) map[string]types.AttributeValue {
-	w.T.Helper()
-	for _, i := range w.items() {
-		if strings.HasPrefix(stringOf(i["sk"]), "IN#"+string(run)+"#") {
-			return i
-		}
-	}
-	w.T.Fatalf("%s has no input", run)
-	return nil
-}
-
 // lostInput: a run of which nobody knows any more what it was asked need not wait for a person.
 func lostInput(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
@@ -249,7 +173,8 @@ func lostInput(t *testing.T, w *World) {
 	w.Admit(alice, "w1", "t1")
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
 	in := w.input("w1")
-	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name, Key: item(stringOf(in["pk"]), stringOf(in["sk"]))}); err != nil {
+	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name,
+		Key: item(stringOf(in["pk"]), stringOf(in["sk"]))}); err != nil {
 		t.Fatal(err)
 	}
 	w.Clock.Advance(61 * time.Minute)

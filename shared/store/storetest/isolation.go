@@ -8,13 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/campaign"
 	"carrel/shared/chat"
-	"carrel/shared/chat/chattest"
 	"carrel/shared/store"
 )
 
@@ -76,8 +74,9 @@ func isolation(t *testing.T, db *dynamodb.Client) {
 		})
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d calls of %d methods by %d users with another's ids, shared, hostile and absent ones: nothing of another's read or changed",
-			calls, len(cases), len(pairs())))
+		t.Attr("figure",
+			fmt.Sprintf("%d calls of %d methods by %d users with another's ids, shared, hostile and absent ones: nothing of another's read or changed",
+				calls, len(cases), len(pairs())))
 	}
 }
 
@@ -99,7 +98,8 @@ func furnishedIn(w *World, theirs string, alphabet int) (_ *World, only, both na
 		w.ask(them, *n, secret)
 		n.epoch = must[store.Thread](t)(them.Thread(t.Context(), n.thread)).Epoch
 	}
-	both.socket = "of-mine-" + both.socket[:min(len(both.socket), 100)] // of all names, only API Gateway's are nobody else's
+	// of all names, only API Gateway's are nobody else's
+	both.socket = "of-mine-" + both.socket[:min(len(both.socket), 100)]
 	return w, only, both
 }
 
@@ -109,12 +109,15 @@ func (w *World) fresh(t *testing.T, subject string) *World {
 	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}, Limits: w.Limits, Worker: w.Worker}
 	v.Table = v.With(w.DB)
 	own, _ := v.divide(subject)
-	for some := range slices.Chunk(own, 25) { // one by one they would be a third of all requests, which moto takes its time for
+	// one by one they would be a third of all requests, which moto takes its time for
+	for some := range slices.Chunk(own, 25) {
 		deletes := make([]types.WriteRequest, len(some))
 		for n, i := range some {
-			deletes[n].DeleteRequest = &types.DeleteRequest{Key: map[string]types.AttributeValue{"pk": i["pk"], "sk": i["sk"]}}
+			deletes[n].DeleteRequest = &types.DeleteRequest{Key: map[string]types.AttributeValue{"pk": i["pk"],
+				"sk": i["sk"]}}
 		}
-		left, err := w.DB.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{w.Name: deletes}})
+		left, err := w.DB.BatchWriteItem(t.Context(),
+			&dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{w.Name: deletes}})
 		if err != nil || len(left.UnprocessedItems) > 0 {
 			t.Fatalf("%d items are left: %v", len(left.UnprocessedItems[w.Name]), err)
 		}
@@ -130,8 +133,8 @@ type matrix struct {
 	calls      *int
 }
 
-// isolated makes the case's calls with names of theirs, with hostile ones, with names that nobody has, and with names that
-// both have.
+// isolated makes the case's calls with names of theirs, with hostile ones, with names that nobody has, and with names
+// that both have.
 func (m *matrix) isolated(c caller, p probe) {
 	t := c.T
 	t.Helper()
@@ -157,7 +160,8 @@ func (m *matrix) isolated(c caller, p probe) {
 	if p.unsafe && m.first {
 		for _, id := range hostile() {
 			_, err := call(&names{
-				thread: chat.ThreadID(id), asks: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id), wait: chat.RunID(id),
+				thread: chat.ThreadID(id), asks: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id),
+				wait:   chat.RunID(id),
 				socket: chat.ConnectionID(id), epoch: chat.Epoch(id),
 			})
 			wantErr(t, fmt.Sprintf("with the id %.20q", id), err, chat.ErrBadID)
@@ -243,54 +247,4 @@ func (w *World) ask(s *store.Store, n names, words string) {
 	asking := Asking(h, time.Time{}, n.question)
 	asking.Outcome.Interrupts[0].Message = words
 	w.End(h, Started(h), asking)
-}
-
-// foreign is every item that is not the caller's, as text by key.
-func (c caller) foreign() map[string]string {
-	c.T.Helper()
-	_, foreign := c.divide(c.as)
-	items := map[string]string{}
-	for _, i := range foreign {
-		items[stringOf(i["pk"])+" "+stringOf(i["sk"])] = textOf(i)
-	}
-	if len(items) == 0 {
-		c.T.Fatal("there is nothing of theirs to find")
-	}
-	return items
-}
-
-// divide reads the table: what is subject's, and what is not.
-func (w *World) divide(subject string) (own, foreign []map[string]types.AttributeValue) {
-	w.T.Helper()
-	key := chattest.User(w.T, subject).Key()
-	for _, item := range w.items() {
-		pk, owner := stringOf(item["pk"]), stringOf(item["user"])
-		if pk == "U#"+key || strings.HasPrefix(pk, "U#"+key+"#") || strings.HasPrefix(pk, "C#") && owner == key {
-			own = append(own, item)
-		} else {
-			foreign = append(foreign, item)
-		}
-	}
-	return own, foreign
-}
-
-// items are all of the table.
-func (w *World) items() (all []map[string]types.AttributeValue) {
-	w.T.Helper()
-	pages := dynamodb.NewScanPaginator(w.DB, &dynamodb.ScanInput{TableName: &w.Name, ConsistentRead: aws.Bool(true)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(w.T.Context())
-		if err != nil {
-			w.T.Fatal(err)
-		}
-		all = append(all, page.Items...)
-	}
-	return all
-}
-
-func stringOf(v types.AttributeValue) string {
-	if s, ok := v.(*types.AttributeValueMemberS); ok {
-		return s.Value
-	}
-	return ""
 }

@@ -68,7 +68,8 @@ func threads(t *testing.T, w *World) {
 	w.tick()
 	w.Admit(alice, "r9", "z") // waits
 	want("a run is one, also while it waits", 9, "z 0 t-ahead a m")
-	if th := must[store.Thread](t)(alice.Thread(ctx, "z")); th.Used != must[store.Run](t)(alice.Run(ctx, "r9")).Created || th.Pinned || th.Archived {
+	if th := must[store.Thread](t)(alice.Thread(ctx, "z")); th.Used != must[store.Run](t)(alice.Run(ctx,
+		"r9")).Created || th.Pinned || th.Archived {
 		t.Errorf("the thread: %+v", th)
 	}
 	_, next, err := alice.Threads(ctx, "", 2)
@@ -76,7 +77,8 @@ func threads(t *testing.T, w *World) {
 		t.Fatal(err)
 	}
 	w.DeleteThread(alice, "0") // the very row that the cursor was made of
-	if page, end, err := alice.Threads(ctx, next, 9); err != nil || end != "" || len(page) != 3 || page[0].ID != "t-ahead" {
+	if page, end, err := alice.Threads(ctx, next, 9); err != nil || end != "" || len(page) != 3 ||
+		page[0].ID != "t-ahead" {
 		t.Errorf("behind a row that was deleted: %+v, %q, %v", page, end, err)
 	}
 	_, err = alice.Thread(ctx, "unknown")
@@ -115,8 +117,8 @@ func (w *World) class(subject string, thread chat.ThreadID, class string) {
 	}
 }
 
-// runs: a page of a user's runs, newest first, whatever has become of them, without what was asked; and of the first page
-// all that have not ended.
+// runs: a page of a user's runs, newest first, whatever has become of them, without what was asked; and of the first
+// page all that have not ended.
 func runs(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Begin(alice, "zz-runs", "t9")
@@ -136,7 +138,8 @@ func runs(t *testing.T, w *World) {
 		2: {"r4 queued r3 running zz-runs running", "r7 finished r8 finished", "r9 finished zz-runs running"},
 	} {
 		if want == nil { // it is 1
-			want = []string{"r4 queued r3 running zz-runs running", "r3 running", "r7 finished", "r8 finished", "r9 finished", "zz-runs running"}
+			want = []string{"r4 queued r3 running zz-runs running", "r3 running", "r7 finished", "r8 finished",
+				"r9 finished", "zz-runs running"}
 		}
 		if got := w.runPages(alice, limit); !reflect.DeepEqual(got, want) {
 			t.Errorf("%d a page: %q, want %q", limit, got, want)
@@ -185,17 +188,20 @@ func strangeCursors(prefix string) []chat.ListCursor {
 	class := map[string]string{"T": "1#", "R": ""}[prefix]
 	all := []chat.ListCursor{"~", "t1", "_w", "IyM="}
 	for _, recent := range []string{
-		prefix, prefix + "#", prefix + "#~", other, "THREAD#x", "QUEUE", "CONN#x", prefix + "#" + class + "170000000000#x", prefix + "#" + class + "17000000000000#x",
-		prefix + "#" + class + "170000000000x#x", prefix + "#" + class + "1700000000000#", prefix + "#" + class + "1700000000000#a#b", "T#3#1700000000000#x", "T##1700000000000#x",
-		prefix + "#" + class + "1700000000000#x\n", prefix + "#" + class + "-700000000000#x", "x" + prefix + "#" + class + "1700000000000#x",
+		prefix, prefix + "#", prefix + "#~", other, "THREAD#x", "QUEUE", "CONN#x",
+		prefix + "#" + class + "170000000000#x", prefix + "#" + class + "17000000000000#x",
+		prefix + "#" + class + "170000000000x#x", prefix + "#" + class + "1700000000000#",
+		prefix + "#" + class + "1700000000000#a#b", "T#3#1700000000000#x", "T##1700000000000#x",
+		prefix + "#" + class + "1700000000000#x\n", prefix + "#" + class + "-700000000000#x",
+		"x" + prefix + "#" + class + "1700000000000#x",
 	} {
 		all = append(all, chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(recent))))
 	}
 	return all
 }
 
-// cursors calls a list with cursors that it has not made, which it refuses, and with one of theirs, which says nothing but
-// a place in mine's list.
+// cursors calls a list with cursors that it has not made, which it refuses, and with one of theirs, which says nothing
+// but a place in mine's list.
 func cursors[T any](c caller, prefix string, list func(before chat.ListCursor) ([]T, chat.ListCursor, error)) error {
 	if c.met {
 		return nil

@@ -10,9 +10,10 @@ import (
 	"carrel/shared/store"
 )
 
-// Methods makes a table of this name, furnishes it for as and for somebody else, and calls every method of the store once for as, with names that
-// both have: each through f, which gets the method's name and may call it as often as it likes. All requests are db's, the
-// furnishing's too: whoever wants others for the methods changes db's credentials in f.
+// Methods makes a table of this name, furnishes it for as and for somebody else, and calls every method of the store
+// once for as, with names that both have: each through f, which gets the method's name and may call it as often as it
+// likes. All requests are db's, the furnishing's too: whoever wants others for the methods changes db's credentials in
+// f.
 func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method string, call func() error)) {
 	t.Helper()
 	w, _, both := furnishedIn(newWorld(t, db, name), as+" beside", 0)
@@ -36,7 +37,8 @@ func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method s
 // Uncovered compares the methods that there are with the cases and says what is missing or has no method any more.
 func Uncovered[P any](cases map[string]P) []string {
 	methods := []string{}
-	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](), reflect.TypeFor[*store.Lease]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](),
+		reflect.TypeFor[*store.Lease]()} {
 		for m := range typ.Methods() {
 			methods = append(methods, typ.Elem().Name()+"."+m.Name)
 		}

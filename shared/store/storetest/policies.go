@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"testing"
 	"time"
 
@@ -40,7 +39,8 @@ func half() []agui.Event {
 
 func calling() []agui.Event {
 	return []agui.Event{
-		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc"}, {Type: agui.ToolCallArgs, ToolCallID: "c", Delta: "{}"},
+		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc"},
+		{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: "{}"},
 		{Type: agui.ToolCallEnd, ToolCallID: "c"},
 	}
 }
@@ -163,7 +163,8 @@ func rateLimit(t *testing.T, w *World) {
 		w.Admit(alice, run, "t1")
 	}
 	for i, c := range []struct{ ahead, want time.Duration }{
-		{0, 6 * time.Second}, {5999 * time.Millisecond, time.Millisecond}, {6 * time.Second, 0}, {6 * time.Second, 6 * time.Second},
+		{0, 6 * time.Second}, {5999 * time.Millisecond, time.Millisecond}, {6 * time.Second, 0},
+		{6 * time.Second, 6 * time.Second},
 	} {
 		at = begin.Add(c.ahead)
 		_, err := alice.Admit(ctx, Asked(chat.RunID(fmt.Sprint("x", i)), "t2"))
@@ -202,11 +203,4 @@ func closing(t *testing.T, w *World) {
 	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) != 1 || d.Slots["x"] != "t2" {
 		t.Errorf("the desk: %+v", d)
 	}
-}
-
-func numberOf(v types.AttributeValue) (n int64) {
-	if v, ok := v.(*types.AttributeValueMemberN); ok {
-		n, _ = strconv.ParseInt(v.Value, 10, 64)
-	}
-	return n
 }

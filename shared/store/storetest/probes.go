@@ -4,12 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -20,7 +15,8 @@ import (
 // probes are the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), noteProbes(), forgetProbes(), runProbes(), sweepProbes(), holderProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), noteProbes(),
+		forgetProbes(), runProbes(), sweepProbes(), holderProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -33,12 +29,17 @@ func tableProbes() map[string]probe {
 			return nil, err
 		}},
 		// The owner of a connection is the one thing that is not below a user's key: it names whose it is, and no more.
-		"Table.Owner": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) { return c.Table.Owner(c.T.Context(), c.socket) }},
+		"Table.Owner": {theirs: fresh, unsafe: true, call: func(c caller) (any,
+			error) {
+			return c.Table.Owner(c.T.Context(), c.socket)
+		}},
 		// An operator who names somebody of whom nothing is kept gets nobody, whoever is named nearly so.
 		"Table.ForOperator": {theirs: notFound, call: func(c caller) (any, error) {
 			me := chattest.User(c.T, c.as)
-			for _, key := range []string{"#", "U#" + me.Key(), me.Key() + "#", me.Key() + "#D", me.Key() + "\n", me.Key() + "=23"} {
-				if _, err := c.Table.ForOperator(c.T.Context(), store.Named{Key: key}); !errors.Is(err, chat.ErrNotFound) {
+			for _, key := range []string{"#", "U#" + me.Key(), me.Key() + "#", me.Key() + "#D", me.Key() + "\n",
+				me.Key() + "=23"} {
+				if _, err := c.Table.ForOperator(c.T.Context(), store.Named{Key: key}); !errors.Is(err,
+					chat.ErrNotFound) {
 					return nil, fmt.Errorf("the key %.20q: %w", key, err)
 				}
 			}
@@ -65,74 +66,6 @@ func tableProbes() map[string]probe {
 	}
 }
 
-func threadProbes() map[string]probe {
-	return map[string]probe{
-		"Store.Thread": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Thread(c.T.Context(), c.thread) }},
-		"Store.Threads": {theirs: empty, reads: true, call: func(c caller) (any, error) {
-			err := cursors(c, "T", func(before chat.ListCursor) ([]store.Thread, chat.ListCursor, error) {
-				return c.mine.Threads(c.T.Context(), before, 9)
-			})
-			if err != nil {
-				return nil, err
-			}
-			page, next, err := c.mine.Threads(c.T.Context(), "", 99)
-			if next != "" {
-				err = fmt.Errorf("more than %v", page)
-			}
-			return page, err
-		}},
-		"Store.Rename": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Rename(c.T.Context(), c.thread, "title of mine") }},
-		"Store.Delete": {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Delete(c.T.Context(), c.thread) }},
-		"Store.Erase": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Erase(c.T.Context(), store.Erasure{Thread: c.thread, Epoch: c.ownEpoch()})
-		}},
-		"Store.CancelRuns": {theirs: empty, unsafe: true, call: func(c caller) (any, error) { return c.mine.CancelRuns(c.T.Context(), c.thread) }},
-		// Theirs is asked for with the other's very epoch: knowing it must not help.
-		"Store.Log": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
-			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
-		}},
-		"Store.Last": {theirs: anything, unsafe: true, call: func(c caller) (any, error) {
-			if r, err := c.mine.Last(c.T.Context(), c.thread, c.epoch); err != nil || r.Last != 0 {
-				return nil, fmt.Errorf("with their epoch the last is %+v, %w", r, err)
-			}
-			return c.mine.Last(c.T.Context(), c.thread, c.ownEpoch())
-		}},
-		"Store.Transcripts": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
-			ts, _, err := c.mine.Transcripts(c.T.Context(), store.Thread{ID: c.thread, Epoch: c.ownEpoch(), Head: 99}, 0, 99)
-			return ts, err
-		}},
-	}
-}
-
-func noteProbes() map[string]probe {
-	return map[string]probe{
-		"Store.SaveNote": {theirs: fresh, call: func(c caller) (any, error) {
-			n, err := c.mine.SaveNote(c.T.Context(), "words of mine")
-			if err == nil && n.ID != 1 && c.holder == nil {
-				err = fmt.Errorf("the first note is number %d", n.ID)
-			}
-			return n, err
-		}},
-		"Store.Notes": {theirs: empty, reads: true, call: func(c caller) (any, error) { return c.mine.Notes(c.T.Context()) }},
-		"Store.DeleteNote": {theirs: notFound, call: func(c caller) (any, error) {
-			for _, id := range []int{0, -1, 1_000_000, math.MinInt} { // none of them a number that has its place in a key
-				if err := c.mine.DeleteNote(c.T.Context(), id); !errors.Is(err, chat.ErrNotFound) {
-					return nil, fmt.Errorf("note %d: %w", id, err)
-				}
-			}
-			return nil, c.mine.DeleteNote(c.T.Context(), 1)
-		}},
-	}
-}
-
-// ownEpoch is mine's epoch of the thread, or theirs if mine has none: knowing it must not help.
-func (c caller) ownEpoch() chat.Epoch {
-	if th, err := c.mine.Thread(c.T.Context(), c.thread); err == nil {
-		return th.Epoch
-	}
-	return c.epoch
-}
-
 func runProbes() map[string]probe {
 	return map[string]probe{
 		"Store.Admit": {theirs: fresh, unsafe: true, call: func(c caller) (any, error) {
@@ -144,9 +77,15 @@ func runProbes() map[string]probe {
 			}
 			return c.mine.Admit(c.T.Context(), c.repeated())
 		}},
-		"Store.Run":   {theirs: notFound, unsafe: true, call: func(c caller) (any, error) { return c.mine.Run(c.T.Context(), c.run) }},
-		"Store.Runs":  {theirs: empty, call: caller.listedRuns},
-		"Store.Input": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) { return c.mine.Input(c.T.Context(), c.run) }},
+		"Store.Run": {theirs: notFound, unsafe: true, call: func(c caller) (any,
+			error) {
+			return c.mine.Run(c.T.Context(), c.run)
+		}},
+		"Store.Runs": {theirs: empty, call: caller.listedRuns},
+		"Store.Input": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any,
+			error) {
+			return c.mine.Input(c.T.Context(), c.run)
+		}},
 		"Store.RunQueue": {theirs: fresh, call: func(c caller) (any, error) {
 			d, err := c.mine.RunQueue(c.T.Context())
 			if err == nil && c.holder == nil && len(d.Slots)+len(d.Queued) > 0 {
@@ -162,7 +101,10 @@ func runProbes() map[string]probe {
 			}
 			return nil, nil
 		}},
-		"Store.StartQueued": {theirs: empty, call: func(c caller) (any, error) { return c.mine.StartQueued(c.T.Context()) }},
+		"Store.StartQueued": {theirs: empty, call: func(c caller) (any,
+			error) {
+			return c.mine.StartQueued(c.T.Context())
+		}},
 	}
 }
 
@@ -195,7 +137,8 @@ func sweepProbes() map[string]probe {
 				return nil, c.mine.LookAgain(c.T.Context(), r)
 			}
 			for _, e := range must[[]store.LiveEntry](c.T)(c.Table.Live(c.T.Context())) {
-				if e.Run == c.run && (c.holder == nil || e.User == chattest.User(c.T, c.as)) { // all that they know of it
+				// all that they know of it
+				if e.Run == c.run && (c.holder == nil || e.User == chattest.User(c.T, c.as)) {
 					r.Due = e.Due
 				}
 			}
@@ -255,7 +198,10 @@ func holderProbes() map[string]probe {
 			}
 			return h.PreviousEvents(), nil
 		}),
-		"Lease.CancelRequested": held(false, func(c caller) (any, error) { return c.holder.CancelRequested(c.T.Context()) }),
+		"Lease.CancelRequested": held(false, func(c caller) (any,
+			error) {
+			return c.holder.CancelRequested(c.T.Context())
+		}),
 		"Lease.Append": held(true, func(c caller) (any, error) {
 			if _, err := c.holder.Append(c.T.Context(), Said("more", "words of mine")); err != nil {
 				return nil, err
@@ -271,36 +217,5 @@ func holderProbes() map[string]probe {
 			_, th, err := c.holder.End(c.T.Context(), []agui.Event{Finished(c.holder)})
 			return th, err
 		}),
-	}
-}
-
-// textOf is an item as text that is the same whenever the item is.
-func textOf(item map[string]types.AttributeValue) string {
-	parts := []string{}
-	for name, v := range item {
-		parts = append(parts, name+"="+valueText(v))
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, " ")
-}
-
-func valueText(v types.AttributeValue) string {
-	switch v := v.(type) {
-	case *types.AttributeValueMemberS:
-		return v.Value
-	case *types.AttributeValueMemberN:
-		return v.Value
-	case *types.AttributeValueMemberBOOL:
-		return fmt.Sprint(v.Value)
-	case *types.AttributeValueMemberM:
-		return "{" + textOf(v.Value) + "}"
-	case *types.AttributeValueMemberL:
-		all := []string{}
-		for _, e := range v.Value {
-			all = append(all, valueText(e))
-		}
-		return fmt.Sprint(all)
-	default:
-		return fmt.Sprintf("%#v", v)
 	}
 }

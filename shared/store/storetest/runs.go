@@ -80,13 +80,15 @@ func log(t *testing.T, w *World) {
 		after chat.Seq
 		limit int
 		want  []store.Record
-	}{{0, 99, want}, {0, 2, want[:2]}, {1, 99, want[1:]}, {2, 99, want[1:]}, {3, 1, want[1:2]}, {4, 99, want[2:]}, {6, 9, want[2:]}, {7, 99, nil}, {99, 9, nil}} {
+	}{{0, 99, want}, {0, 2, want[:2]}, {1, 99, want[1:]}, {2, 99, want[1:]}, {3, 1, want[1:2]}, {4, 99, want[2:]},
+		{6, 9, want[2:]}, {7, 99, nil}, {99, 9, nil}} {
 		got := must[[]store.Record](t)(alice.Log(ctx, "t1", epoch, c.after, c.limit))
 		if len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
 			t.Errorf("after %d, at most %d: %+v, want %+v", c.after, c.limit, got, c.want)
 		}
 	}
-	if last := must[store.Record](t)(alice.Last(ctx, "t1", epoch)); !reflect.DeepEqual(last, want[2]) || last.Last != 7 {
+	if last := must[store.Record](t)(alice.Last(ctx, "t1", epoch)); !reflect.DeepEqual(last, want[2]) ||
+		last.Last != 7 {
 		t.Errorf("the last is %+v", last)
 	}
 	if last := must[store.Record](t)(alice.Last(ctx, "t1", "another")); last.Last != 0 {

@@ -85,7 +85,8 @@ func signOut(t *testing.T, w *World) {
 	_, err = alice.Connect(ctx, socket(5, "t1"))
 	wantErr(t, "a connection that does not say when its user signed in", err, chat.ErrSignedOut)
 	w.Clock.Advance(2 * time.Second)
-	again := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{SignedIn: w.Clock.Now().Add(time.Minute)}))
+	again := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx,
+		store.Ending{SignedIn: w.Clock.Now().Add(time.Minute)}))
 	if len(again) > 0 {
 		t.Errorf("a second sign-out ended %v", again)
 	}
@@ -144,7 +145,8 @@ func refusedFor(t *testing.T, w *World) {
 	Verified(t, carol)
 }
 
-// erasedSessions: of a user who is erased only the ended sign-ins are remembered, for 31 days unless the user is barred.
+// erasedSessions: of a user who is erased only the ended sign-ins are remembered, for 31 days unless the user is
+// barred.
 func erasedSessions(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, time.Minute)))
@@ -234,7 +236,10 @@ func sessionProbes() map[string]probe {
 			}
 			return nil, err
 		}},
-		"Store.Sessions": {theirs: anything, call: func(c caller) (any, error) { return c.mine.Sessions(c.T.Context()) }},
+		"Store.Sessions": {theirs: anything, call: func(c caller) (any,
+			error) {
+			return c.mine.Sessions(c.T.Context())
+		}},
 		"Store.RefuseConnections": {theirs: anything, call: func(c caller) (any, error) {
 			return nil, c.mine.RefuseConnections(c.T.Context(), c.Clock.Now().Add(time.Minute))
 		}},

@@ -29,23 +29,34 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 	}{
 		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
 		{"HelloNeverEvicts", helloNeverEvicts}, {"StaleEntries", staleEntries}, {"SignOut", signOut}, {"Bar", bar},
-		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner}, {"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
-		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged}, {"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
+		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner},
+		{"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
+		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged},
+		{"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SlotsOfEndedRuns", slotsOfEndedRuns},
 		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
-		{"QuestionsExpire", questionsExpire}, {"QueuedBehindInterrupts", queuedBehindInterrupts}, {"Interrupting", interrupting},
-		{"Erasing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies}, {"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
-		{"Cancel", cancel}, {"StartQueued", startQueued}, {"StartQueuedPastTheDead", startQueuedPastTheDead},
-		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs}, {"Log", log}, {"End", end}, {"EndStatus", endStatus},
+		{"QuestionsExpire", questionsExpire}, {"QueuedBehindInterrupts", queuedBehindInterrupts},
+		{"Interrupting", interrupting},
+		{"Erasing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies},
+		{"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
+		{"Cancel", cancel}, {"StartQueued", startQueued}, {"StartQueuedSkipsEnded", startQueuedSkipsEnded},
+		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs},
+		{"Log", log}, {"End", end}, {"EndStatus", endStatus},
 		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
-		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp}, {"OldOwnerIsToldToStop", oldOwnerIsTold},
+		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp},
+		{"OldOwnerIsToldToStop", oldOwnerIsTold},
 		{"EndAfterARefusal", endAfterARefusal},
-		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireQueued", expireQueued}, {"Live", live}, {"DueTimes", dueTimes}, {"Due", due}, {"LiveOf", liveOf}, {"Release", release}, {"ClaimUnclaimed", claimUnclaimed},
-		{"Threads", threads}, {"ThreadClasses", threadClasses}, {"Transcripts", transcripts}, {"TranscriptHeaders", transcriptHeaders}, {"LargeTranscript", largeTranscript}, {"ManyMessages", manyMessages},
+		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireQueued", expireQueued}, {"Live", live},
+		{"DueTimes", dueTimes}, {"Due", due}, {"LiveOf", liveOf}, {"Release", release},
+		{"ClaimUnclaimed", claimUnclaimed},
+		{"Threads", threads}, {"ThreadClasses", threadClasses}, {"Transcripts", transcripts},
+		{"TranscriptHeaders", transcriptHeaders}, {"LargeTranscript", largeTranscript},
+		{"ManyMessages", manyMessages},
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
-		{"Forget", forget}, {"ForgetNobody", forgetNobody}, {"ForgetWithoutMark", forgetWithoutMark}, {"Verify", verify},
+		{"Forget", forget}, {"ForgetNobody", forgetNobody}, {"ForgetWithoutMark", forgetWithoutMark},
+		{"Verify", verify},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, NewWorld(t, open(t))) })
 	}
@@ -248,7 +259,8 @@ func Said(id, what string) []agui.Event {
 func Finished(h *store.Lease) agui.Event {
 	return agui.Event{
 		Type: agui.RunFinished, ThreadID: h.Run().Thread, RunID: h.Run().ID,
-		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: []agui.Usage{{Model: "none", InputTokens: 3, OutputTokens: 5}},
+		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess},
+		Usage:   []agui.Usage{{Model: "none", InputTokens: 3, OutputTokens: 5}},
 	}
 }
 

@@ -32,7 +32,8 @@ func transcripts(t *testing.T, w *World) {
 		before      chat.Seq
 		limit, want int
 		more        bool
-	}{{0, 4, 2, true}, {0, 3, 2, true}, {0, 48, 24, true}, {0, 50, 25, false}, {0, 999, 25, false}, {11, 99, 2, false}, {11, 2, 1, true}, {1, 9, 0, false}} {
+	}{{0, 4, 2, true}, {0, 3, 2, true}, {0, 48, 24, true}, {0, 50, 25, false}, {0, 999, 25, false}, {11, 99, 2, false},
+		{11, 2, 1, true}, {1, 9, 0, false}} {
 		ts, more, err := alice.Transcripts(ctx, thread, c.before, c.limit)
 		if err != nil || len(ts) != c.want || more != c.more {
 			t.Errorf("before %d, %d messages: %d transcripts, more %v, %v", c.before, c.limit, len(ts), more, err)
@@ -62,7 +63,8 @@ func largeTranscript(t *testing.T, w *World) {
 		t.Fatal(err)
 	}
 	w.Append(h, agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc", ParentMessageID: "m4"},
-		agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: string(args)}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: "c"})
+		agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: string(args)},
+		agui.Event{Type: agui.ToolCallEnd, ToolCallID: "c"})
 	ts, _, err := alice.Transcripts(t.Context(), w.End(h, Finished(h)), 0, 9)
 	if err != nil || len(ts) != 1 || len(ts[0].Messages) != 6 {
 		t.Fatalf("transcripts: %d, %v", len(ts), err)
@@ -93,7 +95,8 @@ func manyMessages(t *testing.T, w *World) {
 		t.Fatalf("transcripts: %d, %v", len(ts), err)
 	}
 	m := ts[0].Messages
-	if m[0].Content != "question of r1" || !strings.HasSuffix(m[1].Content, " messages more)") || m[len(m)-1].Content != "the end" {
+	if m[0].Content != "question of r1" || !strings.HasSuffix(m[1].Content, " messages more)") ||
+		m[len(m)-1].Content != "the end" {
 		t.Errorf("%d messages: %+v, %+v and %+v", len(m), m[0], m[1], m[len(m)-1])
 	}
 }
