@@ -12,7 +12,7 @@ const input = (runId: string, content: string) => ({
 const types = (events: readonly BaseEvent[]): string[] => events.map(({ type }) => type);
 
 describe("a CarrelAgent", () => {
-  it("runs: the agent's messages are the thread's", async () => {
+  it("runs, and has the messages of the thread", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: input("r1", "hi").messages });
     const run = agent.runAgent({ runId: "r1" });
@@ -24,7 +24,7 @@ describe("a CarrelAgent", () => {
     expect(agent.messages).toMatchObject([{ role: "user", content: "hi" }, { role: "assistant", content: "hello" }]);
   });
 
-  it("gives only the events of its run, whatever else the thread does", async () => {
+  it("emits only the events of its own run", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });
     const events = lastValueFrom(agent.run(input("r2", "hi")).pipe(verifyEvents(), toArray()));
@@ -33,7 +33,7 @@ describe("a CarrelAgent", () => {
     expect(types(await events)).toEqual(["RUN_STARTED", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "RUN_FINISHED"]);
   });
 
-  it("tells a refusal as RUN_ERROR", async () => {
+  it("reports a refusal as RUN_ERROR", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });
     const events = lastValueFrom(agent.run(input("r1", "hi")).pipe(verifyEvents(), toArray()));
@@ -55,7 +55,7 @@ describe("a CarrelAgent", () => {
     expect(agent.messages.map(({ content }) => content)).toEqual(["first", "one", "second", "two"]);
   });
 
-  it("restates a thread in which nothing runs", async () => {
+  it("restates a thread without a running run", async () => {
     const { client, socket } = await World.connected();
     socket.events(1, "r0", started("r0", "first"), begin("a"), text("a", "one"), end("a"), finished("r0"));
     const agent = new CarrelAgent({ client, threadId: "t1" });
@@ -63,7 +63,7 @@ describe("a CarrelAgent", () => {
     expect(agent.messages.map(({ content }) => content)).toEqual(["first", "one"]);
   });
 
-  it("names the run of each restored message, and keeps what else its metadata says", async () => {
+  it("adds the run to each restored message, and keeps its other metadata", async () => {
     const { client, socket } = await World.connected({ epoch: "e1", head: 9 });
     const messages = [
       { id: "r1.1", role: "user", content: "hi", metadata: { clientId: "stock 1", mine: 1 } },
@@ -80,7 +80,7 @@ describe("a CarrelAgent", () => {
     ]);
   });
 
-  it("does not make up an end that it has not seen", async () => {
+  it("ends with RUN_ERROR if it has missed the end of the run", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });
     const events = lastValueFrom(agent.run(input("r1", "hi")).pipe(verifyEvents(), toArray()));
@@ -89,7 +89,7 @@ describe("a CarrelAgent", () => {
     expect(types(await events).slice(-2)).toEqual(["MESSAGES_SNAPSHOT", "RUN_ERROR"]);
   });
 
-  it("waits for the events of a run that the server calls ended, as long as they may come", async () => {
+  it("waits for the events of an ended run while they may still arrive", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });
     const events = lastValueFrom(agent.run(input("r1", "hi")).pipe(verifyEvents(), toArray()));
@@ -115,7 +115,7 @@ describe("a CarrelAgent", () => {
     expect(socket.last("cancel")).toMatchObject({ runId: "r1" });
   });
 
-  it("passes on what the run asks, and brings the answers", async () => {
+  it("passes on the interrupts of a run, and sends the responses", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: input("r1", "delete it").messages });
     const run = agent.runAgent({ runId: "r1" });
@@ -141,8 +141,8 @@ describe("a CarrelAgent", () => {
 
   it("shows a stock client its own message ids, live and restated", async () => {
     const { client, socket } = await World.connected();
-    const mine = { id: "stock 1", role: "user" as const, content: "hi" };
-    const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: [mine] });
+    const userMessage = { id: "stock 1", role: "user" as const, content: "hi" };
+    const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: [userMessage] });
     const run = agent.runAgent({ runId: "r1" });
     await settled();
     const { messages } = socket.last("run") as unknown as { messages: Message[] };
@@ -156,7 +156,7 @@ describe("a CarrelAgent", () => {
     await expect(other.runAgent({ runId: "r2" })).rejects.toThrow("There is no new message of the user to send");
   });
 
-  it.each(["seen to end", "restated by a snapshot"])("answers under a new run id when the run that asked has ended: %s", async (how) => {
+  it.each(["seen to end", "restated by a snapshot"])("responds under a new run id when the interrupted run has ended: %s", async (how) => {
     const { client, socket } = await World.connected();
     const interrupts = [{ id: "i1", reason: "tool_call", metadata: { carrel: { runId: "r1", tool: "notes_delete" } } }];
     if (how === "seen to end") {
@@ -173,7 +173,7 @@ describe("a CarrelAgent", () => {
     expect(types(await events)).toEqual(["RUN_STARTED", "RUN_FINISHED"]);
   });
 
-  it("sends a new message under a new run id when the run of that id has ended", async () => {
+  it("sends a new message under a new run id when that run has ended", async () => {
     const { client, socket } = await World.connected();
     socket.events(1, "r1", started("r1", "hi"), finished("r1"));
     new CarrelAgent({ client, threadId: "t1" }).run({ ...input("r1", "again"), messages: [{ id: "new", role: "user", content: "again" }] }).subscribe();
@@ -182,7 +182,7 @@ describe("a CarrelAgent", () => {
     expect(run.messages).toMatchObject([{ id: `${run.runId}.1`, content: "again" }]);
   });
 
-  it("leaves the answer to an expired question out, and restates an open one", async () => {
+  it("omits the response to an expired interrupt, and restates an open one", async () => {
     const { client, socket } = await World.connected();
     const agent = new CarrelAgent({ client, threadId: "t1" });
     agent.pendingInterrupts = [{ id: "i1", reason: "tool_call", expiresAt: "2000-01-01T00:00:00Z" }];
@@ -194,7 +194,7 @@ describe("a CarrelAgent", () => {
     expect(other.pendingInterrupts).toMatchObject([{ id: "i2" }]);
   });
 
-  it("asks for the agent and the policy of its config", async () => {
+  it("requests the agent and the policy of its config", async () => {
     const { client, socket } = await World.connected();
     new CarrelAgent({ client, threadId: "t1", run: { agent: "writer", whenBusy: "interrupt" } }).run(input("r1", "hi")).subscribe();
     expect(socket.last("run")).toMatchObject({ agent: "writer", whenBusy: "interrupt" });
@@ -213,10 +213,10 @@ describe("a CarrelAgent", () => {
   });
 
   describe("after a message and its answer", () => {
-    const mine = { id: "q", role: "user" as const, content: "hi" };
+    const userMessage = { id: "q", role: "user" as const, content: "hi" };
     async function answered() {
       const { client, socket } = await World.connected();
-      const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: [mine] });
+      const agent = new CarrelAgent({ client, threadId: "t1", initialMessages: [userMessage] });
       const run = agent.runAgent({ runId: "r1" });
       await settled();
       const { messages } = socket.last("run") as unknown as { messages: Message[] };
@@ -227,9 +227,9 @@ describe("a CarrelAgent", () => {
     }
 
     it.each([
-      ["an edited message under its id", [{ ...mine, content: "bye" }]],
-      ["an edited message under a new id", [{ ...mine, id: "q2", content: "bye" }]],
-      ["a message that was taken away", [{ id: "q3", role: "user" as const, content: "more" }]],
+      ["an edited message under its id", [{ ...userMessage, content: "bye" }]],
+      ["an edited message under a new id", [{ ...userMessage, id: "q2", content: "bye" }]],
+      ["a removed message", [{ id: "q3", role: "user" as const, content: "more" }]],
     ])("refuses %s: the thread only grows", async (_, messages) => {
       const { agent, socket } = await answered();
       agent.setMessages(messages);
@@ -237,7 +237,7 @@ describe("a CarrelAgent", () => {
       expect(socket.all("run")).toHaveLength(1);
     });
 
-    it("takes a message that is appended", async () => {
+    it("accepts an appended message", async () => {
       const { agent, socket } = await answered();
       agent.addMessage({ id: "q4", role: "user", content: "more" });
       void agent.runAgent({ runId: "r2" });
@@ -246,7 +246,7 @@ describe("a CarrelAgent", () => {
     });
   });
 
-  it("refuses what is open when a message comes without an answer, as the page does", async () => {
+  it("refuses the open interrupts if a message has no responses, as the page does", async () => {
     const { client, socket } = await World.connected();
     const interrupts = [{ id: "i1", reason: "tool_call" }, { id: "i2", reason: "tool_call" }];
     socket.events(1, "r1", started("r1", "delete it"), { type: "RUN_FINISHED", threadId: "t1", runId: "r1", outcome: { type: "interrupt", interrupts } });
@@ -256,7 +256,7 @@ describe("a CarrelAgent", () => {
     });
   });
 
-  it.each([[true], [false]])("ends the promise of a run whose thread is left, begun: %s", async (begun) => {
+  it.each([[true], [false]])("ends the promise of a run when the client leaves its thread, begun: %s", async (begun) => {
     const { client, socket } = await World.connected();
     const events = lastValueFrom(new CarrelAgent({ client, threadId: "t1" }).run(input("r1", "hi")).pipe(toArray()));
     if (begun) socket.events(1, "r1", started("r1", "hi"), begin("m"));
@@ -265,7 +265,7 @@ describe("a CarrelAgent", () => {
     expect(socket.all("cancel")).toEqual([]);
   });
 
-  it("ends the promise of a connect whose thread is left", async () => {
+  it("ends the promise of a connect when the client leaves its thread", async () => {
     const { client } = await World.connected();
     client.open("t1b");
     const agent = new CarrelAgent({ client, threadId: "t1" });
@@ -277,7 +277,7 @@ describe("a CarrelAgent", () => {
     expect(seen.at(-1)).toMatchObject({ type: "RUN_ERROR", code: "elsewhere" });
   });
 
-  it("declares what it can do", async () => {
+  it("declares its capabilities", async () => {
     const { client } = await World.connected();
     expect(await new CarrelAgent({ client, threadId: "t1" }).getCapabilities()).toMatchObject({
       transport: { resumable: true }, tools: { clientProvided: false }, humanInTheLoop: { approvals: true, approveWithEdits: true },

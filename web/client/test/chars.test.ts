@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { isBlank } from "../src/chars.ts";
 
-it("tells what a reader sees nothing of, as shared/chars does", () => {
+it("finds texts without visible characters, as shared/chars does", () => {
   const blank = ["", " ", "\r\n\t", "\u00a0", "\u3000", "\u2028\u2029", "\u0085", "\u200b", "\ufeff", "\u2060", "\u00ad", "\u200d", "\ufe0f",
     "\u3164", "\u115f", "\u180e", "\u{e0041}", "\u202e", "\0", "\u001b"];
   for (const text of blank) {

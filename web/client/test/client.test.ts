@@ -6,7 +6,7 @@ beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
 
 describe("a CarrelClient", () => {
-  it("connects with the token of a callback and says which thread is open", async () => {
+  it("connects with the token of a callback and sends the open thread in hello", async () => {
     const { socket, client } = await World.connected();
     expect(socket.protocols).toEqual(["carrel.v1", "bearer.token1"]);
     expect(socket.url).toBe("wss://carrel.test/v1");
@@ -14,7 +14,7 @@ describe("a CarrelClient", () => {
     expect(client.state).toMatchObject({ status: "ready", thread: { threadId: "t1", loaded: true } });
   });
 
-  it("shows a sent text at once, then the run's own words", async () => {
+  it("shows a sent text at once, then the messages of the run", async () => {
     const { socket, client } = await World.connected();
     const runId = client.send("hello");
     expect(client.state.thread?.queue).toMatchObject([{ runId, state: "sending", messages: [{ content: "hello" }] }]);
@@ -25,18 +25,18 @@ describe("a CarrelClient", () => {
     expect(client.state.thread).not.toHaveProperty("active");
   });
 
-  it("keeps its state the same object until something changes", async () => {
+  it("returns the same state object until something changes", async () => {
     const { socket, client } = await World.connected();
     const before = client.state;
     expect(client.state).toBe(before);
-    let told = 0;
-    client.subscribe(() => told++);
+    let notified = 0;
+    client.subscribe(() => notified++);
     socket.events(1, "r", started("r", "x"));
-    expect(told).toBe(1);
+    expect(notified).toBe(1);
     expect(client.state).not.toBe(before);
   });
 
-  it("refuses a text over 24 KB before sending, in words for a person", async () => {
+  it("refuses a text over 24 KB before sending, with a message for users", async () => {
     const { socket, client } = await World.connected();
     expect(() => client.send("é".repeat(17_000))).toThrow(/too long to send: 34 KB, and at most 24 KB/);
     expect(socket.all("run")).toEqual([]);
@@ -44,7 +44,7 @@ describe("a CarrelClient", () => {
     expect(() => client.send("  ")).toThrow("Write something first.");
   });
 
-  it("reconnects with growing pauses, each time with a fresh token and its cursor", async () => {
+  it("reconnects with growing pauses, each time with a new token and its cursor", async () => {
     const world = await World.connected();
     world.socket.events(1, "r", started("r", "x"));
     world.socket.onclose?.();
@@ -61,17 +61,17 @@ describe("a CarrelClient", () => {
     expect(world.socket.last("hello")).toMatchObject({ n: 1, cursor: { epoch: "e1", seq: 1 } });
   });
 
-  it.each([[0], [-3_600_000], [-90_000], [3_600_000]])("finds out a dead socket as fast with the device's clock moved by %i ms", async (moved) => {
+  it.each([[0], [-3_600_000], [-90_000], [3_600_000]])("notices a dead socket in the same time when the device's clock moves by %i ms", async (moved) => {
     const world = await World.connected();
     world.client.send("x");
     vi.setSystemTime(Date.now() + moved);
-    await vi.advanceTimersByTimeAsync(15_000); // a ping, which nothing answers
+    await vi.advanceTimersByTimeAsync(15_000); // the client sends a ping and receives no pong
     expect(world.socket.all("ping")).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(10_000 + 1000);
     expect(world.sockets).toHaveLength(2);
   });
 
-  it("reports a socket that cannot be made, and tries again", async () => {
+  it("reports a socket that cannot be created, and tries again", async () => {
     const world = new World();
     world.refuseSocket = "WebSocket is not defined";
     world.client.open("t1");
@@ -104,7 +104,7 @@ describe("a CarrelClient", () => {
     expect(world.client.state.thread?.cursor?.seq).toBe(1);
   });
 
-  it("tells what did not go out, in any thread", async () => {
+  it("lists the unsent messages of all threads", async () => {
     const { client, socket } = await World.connected();
     client.send("out");
     client.send("behind it");
@@ -116,19 +116,19 @@ describe("a CarrelClient", () => {
     expect(texts()).toEqual([["t1", "out", "behind it"], ["t2", "elsewhere"]]);
   });
 
-  it("says so and tries again if there is no token", async () => {
+  it("reports a missing token, and tries again", async () => {
     const world = new World();
     world.refuseToken = true;
     world.client.open("t1");
     world.client.connect();
     await settled();
-    expect(world.client.state.fault).toContain("nobody is signed in");
+    expect(world.client.state.fault).toContain("no user is signed in");
     world.refuseToken = false;
     await vi.advanceTimersByTimeAsync(1000);
     expect(world.sockets).toHaveLength(1);
   });
 
-  it("does not come back when it was replaced, until it is used", async () => {
+  it("reconnects after replaced only when it is used again", async () => {
     const world = await World.connected();
     world.socket.say({ type: "error", code: "replaced", message: "This window was closed: you have ten others." });
     await vi.advanceTimersByTimeAsync(3_600_000);
@@ -140,7 +140,7 @@ describe("a CarrelClient", () => {
     expect(world.sockets).toHaveLength(2);
   });
 
-  it("answers threads, history and cancel by promise, and a refusal by an error", async () => {
+  it("resolves the promises of threads, history and cancel, and rejects them when refused", async () => {
     const { socket, client } = await World.connected({ epoch: "e1", head: 9 });
     socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages: [{ id: "b", role: "user", content: "b" }], more: true, before: 7 });
     const threads = client.threads();
@@ -153,11 +153,11 @@ describe("a CarrelClient", () => {
     await history;
     expect(client.state.thread).toMatchObject({ more: false, messages: [{ id: "a" }, { id: "b" }] });
     const cancel = client.cancel("r");
-    socket.say({ type: "error", requestId: "cancel.r", code: "not_found", message: "There is no such run." });
+    socket.say({ type: "error", requestId: "cancel.r", code: "not_found", message: "The run does not exist." });
     await expect(cancel).rejects.toThrow(RefusedError);
   });
 
-  it("ends for good", async () => {
+  it("closes its socket and timers, and rejects open requests", async () => {
     const { client, socket } = await World.connected();
     const threads = client.threads();
     client.close();

@@ -20,13 +20,13 @@ export class FakeSocket implements Socket {
   close(): void {
     this.closed = true;
   }
-  /** The frames of a type that were sent. */
+  /** The sent frames of a type. */
   all(type: string): Frame[] {
     return this.sent.filter((frame) => frame.type === type);
   }
   last(type: string): Frame {
     const frame = this.all(type).at(-1);
-    if (!frame) throw new Error(`no ${type} was sent, but ${JSON.stringify(this.sent)}`);
+    if (!frame) throw new Error(`no ${type} was sent, only ${JSON.stringify(this.sent)}`);
     return frame;
   }
   say(frame: object): void {
@@ -41,7 +41,7 @@ export class FakeSocket implements Socket {
   }
 }
 
-/** A client whose sockets are the test's, with time and chance in its hands. */
+/** A client with fake sockets, ids, tokens and random numbers, which the test controls. */
 export class World {
   readonly sockets: FakeSocket[] = [];
   tokens = 0;
@@ -54,7 +54,7 @@ export class World {
     this.client = new CarrelClient({
       url: "wss://carrel.test/v1", random: () => 1, id: () => `id${++ids}`,
       token: async () => {
-        if (this.refuseToken) throw new Error("nobody is signed in");
+        if (this.refuseToken) throw new Error("no user is signed in");
         return `token${++this.tokens}`;
       },
       socket: (url, protocols) => {
@@ -70,7 +70,7 @@ export class World {
     return this.sockets.at(-1)!;
   }
 
-  /** Opens t1 on a socket that is open and answered. */
+  /** Returns a world whose client has opened t1 on a socket, and has received ready there. */
   static async connected(ready: object = {}): Promise<World> {
     const world = new World();
     world.client.open("t1");
@@ -82,7 +82,7 @@ export class World {
   }
 }
 
-/** Lets promises that are due run. */
+/** Lets settled promises call their handlers. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 5; i++) await Promise.resolve();
 }

@@ -4,12 +4,12 @@ import { describe, expect, it } from "vitest";
 import type { AgentEvent, Message } from "../src/events.ts";
 import { Folder } from "../src/index.ts";
 
-/** Go reads the same files, and has written what is expected. */
+/** The Go tests read the same files; Go has generated the expected messages. */
 const folder = new URL("../../../shared/agui/testdata/folds/", import.meta.url);
 const text = (name: string): string => readFileSync(new URL(name, folder), "utf8");
 const parsed = <T>(lines: string): T[] => lines.split("\n").filter(Boolean).map((line) => JSON.parse(line) as T);
 
-/** The messages, as Go writes them in JSON: an empty id of a call is none. */
+/** The messages as Go encodes them in JSON, where an empty toolCallId is absent. */
 function folded(events: readonly AgentEvent[]): unknown {
   const fold = new Folder();
   for (const event of events) fold.add(event);
@@ -18,14 +18,14 @@ function folded(events: readonly AgentEvent[]): unknown {
 
 describe("the fold", () => {
   const names = readdirSync(folder).filter((name) => name.endsWith(".txtar"));
-  it("has rules", () => expect(names).not.toHaveLength(0));
+  it("finds the files", () => expect(names).not.toHaveLength(0));
   it.each(names)("%s", (name) => {
     const [, events, messages] = text(name).split(/-- (?:events|messages) --\n/);
     expect(folded(parsed(events!))).toEqual(parsed(messages!));
   });
 
-  it("gives what Go does for random streams", () => {
-    // `make folds` has Go write others.
+  it("returns the same messages as Go for random streams", () => {
+    // `make folds` lets Go generate other streams.
     const other = process.env.FOLDS;
     const streams = other ? readFileSync(pathToFileURL(other), "utf8") : text("random.jsonl");
     for (const { seed, events, messages } of parsed<{ seed: number; events: AgentEvent[]; messages: Message[] }>(streams)) {
@@ -33,7 +33,7 @@ describe("the fold", () => {
     }
   }, 600_000);
 
-  it("goes on with the call of a running run when older messages come", () => {
+  it("continues a call of a running run after older messages are added", () => {
     const fold = new Folder();
     fold.add({ type: "RUN_STARTED" });
     fold.add({ type: "TOOL_CALL_START", toolCallId: "c", toolCallName: "add", parentMessageId: "a" });
@@ -45,7 +45,7 @@ describe("the fold", () => {
     expect(whole.messages[1]?.toolCalls?.[0]?.function.arguments).toBe("{}");
   });
 
-  it("keeps the run of each message when older messages come", () => {
+  it("keeps the run of each message after older messages are added", () => {
     const fold = new Folder();
     fold.add({ type: "RUN_STARTED", runId: "r2" });
     fold.add({ type: "TEXT_MESSAGE_START", messageId: "a" });

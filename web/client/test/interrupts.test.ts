@@ -17,16 +17,16 @@ const goesOn = (runId: string, ...ids: string[]): AgentEvent => ({
 const yes = (interruptId: string): Resume => ({ interruptId, status: "resolved" });
 const open = ({ client }: World): string => client.state.thread!.interrupts.map(({ id }) => id).join(" ");
 
-/** A world whose thread has asked, and the answer that is on its way. */
-async function asked(...ids: string[]): Promise<World> {
+/** A world whose thread has open interrupts. */
+async function interrupted(...ids: string[]): Promise<World> {
   const world = await World.connected();
   world.socket.events(1, "r1", started("r1", "delete it"), asks("r1", ...ids));
   return world;
 }
 
-describe("what an agent asks", () => {
-  it("is open from the run's end until a run that answers begins", async () => {
-    const world = await asked("i1", "i2");
+describe("an interrupt", () => {
+  it("is open from the end of its run until a run with responses begins", async () => {
+    const world = await interrupted("i1", "i2");
     expect(open(world)).toBe("i1 i2");
     expect(world.client.state.thread).toMatchObject({ stopped: false, queue: [] });
     world.socket.events(3, "r2", goesOn("r2", "i1", "i2"));
@@ -35,7 +35,7 @@ describe("what an agent asks", () => {
     expect(open(world)).toBe("i3");
   });
 
-  it("is told by ready and by snapshot", async () => {
+  it("arrives with ready and with snapshot", async () => {
     const world = await World.connected({ epoch: "e1", head: 9, interrupts: [question("i1")] });
     expect(open(world)).toBe("i1");
     world.socket.say({ type: "snapshot", n: 1, threadId: "t1", epoch: "e1", seq: 9, messages: [], interrupts: [question("i2")], more: false });
@@ -44,8 +44,8 @@ describe("what an agent asks", () => {
     expect(open(world)).toBe("");
   });
 
-  it("stays when a ready comes late that was read before it, and stays answered", async () => {
-    const world = await asked("i1");
+  it("is not changed by a late ready that was read earlier", async () => {
+    const world = await interrupted("i1");
     world.socket.ready({ epoch: "e1", head: 1, recovered: true });
     expect(open(world)).toBe("i1");
     world.socket.events(3, "r2", goesOn("r2", "i1"));
@@ -53,8 +53,8 @@ describe("what an agent asks", () => {
     expect(open(world)).toBe("");
   });
 
-  it("is answered by one run, all of it, and not asked again meanwhile", async () => {
-    const world = await asked("i1", "i2");
+  it("is hidden while a run responds to all interrupts of the thread", async () => {
+    const world = await interrupted("i1", "i2");
     const { client, socket } = world;
     expect(() => client.respond("t1", [yes("i1")])).toThrow("Answer every open question.");
     expect(() => client.respond("t1", [])).toThrow("Answer every open question.");
@@ -68,15 +68,15 @@ describe("what an agent asks", () => {
     expect(client.state.thread?.active).toBe(runId);
   });
 
-  it("answers a thread that is not open, and comes back", async () => {
+  it("can be answered in a thread that is not open, and opens again", async () => {
     const { client, socket } = await World.connected();
     const runId = client.respond("t2", [yes("i1")]);
     expect(socket.last("run")).toMatchObject({ runId, threadId: "t2", messages: [] });
     expect(socket.last("hello")).toMatchObject({ n: 3, threadId: "t1" });
   });
 
-  it("is shown anew when another device was faster", async () => {
-    const world = await asked("i1");
+  it("is replaced when another device has responded first", async () => {
+    const world = await interrupted("i1");
     const { client, socket } = world;
     const runId = client.respond("t1", [yes("i1")]);
     const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "interrupted" });
@@ -89,8 +89,8 @@ describe("what an agent asks", () => {
     expect(open(world)).toBe("");
   });
 
-  it("is open again when the run that answers ends before it began", async () => {
-    const world = await asked("i1");
+  it("opens again when the responding run ends before it begins", async () => {
+    const world = await interrupted("i1");
     const { client, socket } = world;
     const runId = client.respond("t1", [yes("i1")]);
     socket.say({ type: "accepted", requestId: `run.${runId}`, runId, threadId: "t1", state: "queued" });
@@ -98,15 +98,15 @@ describe("what an agent asks", () => {
     expect(open(world)).toBe("i1");
   });
 
-  it("is no more when the run after it has no answers: it has expired", async () => {
-    const world = await asked("i1");
+  it("is closed by a run without responses: it has expired", async () => {
+    const world = await interrupted("i1");
     world.socket.events(3, "r2", started("r2", "go on"), finished("r2"));
     expect(open(world)).toBe("");
   });
 });
 
-describe("a run too many", () => {
-  it("is told with the time from which on it may be tried again", async () => {
+describe("a run beyond the rate limit", () => {
+  it("is refused with the time of the earliest retry", async () => {
     const { client, socket } = await World.connected();
     const runId = client.send("hello");
     const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 6000 });
@@ -120,7 +120,7 @@ describe("a run too many", () => {
 });
 
 describe("the list of runs", () => {
-  it("comes in pages", async () => {
+  it("is requested in pages", async () => {
     const { client, socket } = await World.connected();
     const first = client.runs();
     expect(socket.last("runs")).toEqual({ type: "runs", requestId: "runs" });
@@ -134,8 +134,8 @@ describe("the list of runs", () => {
 });
 
 describe("erasing", () => {
-  it("takes everything away at once, and stays away", async () => {
-    const world = await asked("i1");
+  it("removes everything at once, and the client does not reconnect", async () => {
+    const world = await interrupted("i1");
     const { client, socket } = world;
     const threads = client.threads();
     const refused = expect(threads).rejects.toMatchObject({ code: "erasing" });
@@ -147,7 +147,7 @@ describe("erasing", () => {
     expect(client.state).toMatchObject({ erasure: "erasing" });
     expect(() => client.send("more")).toThrow("being deleted");
     await expect(client.threads()).rejects.toThrow("being deleted");
-    // What was asked before is refused late: the done is still waited for.
+    // A late refusal of an earlier request: the client still waits for done.
     socket.say({ type: "error", requestId: "threads", code: "erasing", message: "Everything is being erased." });
     await vi.advanceTimersByTimeAsync(600_000);
     expect([socket.closed, socket.all("ping")]).toEqual([false, []]);
@@ -158,7 +158,7 @@ describe("erasing", () => {
     expect([client.state.erasure, world.sockets.length]).toEqual(["erased", 1]);
   });
 
-  it("is learned by a window that did not ask for it", async () => {
+  it("is noticed by a tab that did not request it", async () => {
     const { client, socket } = await World.connected();
     const runId = client.send("hello");
     const refused = expect(client.settled(runId)).rejects.toMatchObject({ code: "erasing" });
@@ -167,7 +167,7 @@ describe("erasing", () => {
     expect(client.state).toMatchObject({ status: "erasing", erasure: "erasing" });
   });
 
-  it("is learned by the hello of a new window, which is not sent again; a person may look again", async () => {
+  it("is noticed by the hello of a new tab, which retries only when the user connects again", async () => {
     const world = new World();
     world.client.open("t1");
     world.client.connect();
@@ -186,12 +186,12 @@ describe("erasing", () => {
   });
 });
 
-describe("an answer", () => {
+describe("a response", () => {
   it("approves, refuses, or approves other arguments", () => {
-    const asked = question("i");
-    expect(approve(asked)).toEqual({ interruptId: "i", status: "resolved" });
-    expect(approve(asked, { number: 2 })).toEqual({ interruptId: "i", status: "resolved", payload: { approved: true, arguments: { number: 2 } } });
-    expect(refuse(asked)).toEqual({ interruptId: "i", status: "cancelled" });
+    const interrupt = question("i");
+    expect(approve(interrupt)).toEqual({ interruptId: "i", status: "resolved" });
+    expect(approve(interrupt, { number: 2 })).toEqual({ interruptId: "i", status: "resolved", payload: { approved: true, arguments: { number: 2 } } });
+    expect(refuse(interrupt)).toEqual({ interruptId: "i", status: "cancelled" });
   });
 
   it.each([[NaN], [Infinity], [1n], [new Date(0)], [new Map()], [() => 1], [[undefined]], [{ a: { b: NaN } }], ["\ud83d"], [{ "\ud83d": 1 }], [Symbol("s")]])(

@@ -7,18 +7,19 @@ import { dice } from "./model.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** A gateway with one thread: a socket lives two hours, a token 50 minutes. */
+/** A gateway with one thread. It ends each socket after two hours; a token is valid for 50 minutes. */
 class Edge {
   readonly log: { runId: string; event: AgentEvent }[] = [];
   active: string | undefined;
   issuing = true;
-  asked = 0;
+  requestedTokens = 0;
+  /** Sockets that the gateway has ended, and sockets that opened while another one was in use. */
   cut = 0;
-  rolls = 0;
+  handovers = 0;
   readonly #open = new Map<FakeSocket, { expires: number; answered: boolean }>();
 
   token = async (): Promise<string> => {
-    this.asked++;
+    this.requestedTokens++;
     if (!this.issuing) throw new Error("the issuer does not answer");
     return String(Date.now() + 50 * MINUTE);
   };
@@ -26,7 +27,7 @@ class Edge {
   socket = (url: string, protocols: string[]): FakeSocket => {
     const socket = new FakeSocket(url, protocols);
     const expires = Number(protocols[1]!.slice("bearer.".length));
-    if ([...this.#open].some(([other, { answered }]) => answered && !other.closed)) this.rolls++;
+    if ([...this.#open].some(([other, { answered }]) => answered && !other.closed)) this.handovers++;
     setTimeout(() => {
       this.#open.set(socket, { expires, answered: false });
       socket.onopen?.();
@@ -35,7 +36,7 @@ class Edge {
       if (!socket.closed) this.cut++;
       socket.onclose?.();
     }, 2 * HOUR);
-    socket.send = (frame) => void setTimeout(() => this.#take(socket, JSON.parse(frame) as { type: string; n: number; cursor?: { seq: number } }), 5);
+    socket.send = (frame) => void setTimeout(() => this.#receive(socket, JSON.parse(frame) as { type: string; n: number; cursor?: { seq: number } }), 5);
     return socket;
   };
 
@@ -46,15 +47,15 @@ class Edge {
     }
   }
 
-  #take(socket: FakeSocket, { type, n, cursor }: { type: string; n: number; cursor?: { seq: number } }): void {
+  #receive(socket: FakeSocket, { type, n, cursor }: { type: string; n: number; cursor?: { seq: number } }): void {
     const state = this.#open.get(socket)!;
     if (Date.now() > state.expires) return socket.say({ type: "error", code: "token_expired", message: "Sign in again." });
     const run = { runId: this.active, threadId: "t1", status: "running" };
-    const here = { threadId: "t1", ...(this.log.length > 0 && { epoch: "e1" }), head: this.log.length };
-    if (type === "ping") return socket.say({ type: "pong", requestId: "ping", ...here, runs: this.active ? [run] : [] });
+    const position = { threadId: "t1", ...(this.log.length > 0 && { epoch: "e1" }), head: this.log.length };
+    if (type === "ping") return socket.say({ type: "pong", requestId: "ping", ...position, runs: this.active ? [run] : [] });
     state.answered = true;
     socket.say({
-      type: "ready", n, connectionId: "c", ...here, recovered: cursor !== undefined, ...(this.active && { active: run }),
+      type: "ready", n, connectionId: "c", ...position, recovered: cursor !== undefined, ...(this.active && { active: run }),
       reconnectInMs: Math.min(2 * HOUR - 10 * MINUTE, state.expires - MINUTE - Date.now()),
     });
     for (let seq = (cursor?.seq ?? 0) + 1; seq <= this.log.length; seq++) {
@@ -67,7 +68,7 @@ class Edge {
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
 
-it("lives through ten hours of runs, short tokens and an issuer that fails, and has each event once", async () => {
+it("applies each event once in ten hours with short tokens, changes of sockets and an issuer that fails for a while", async () => {
   const edge = new Edge();
   const random = dice(7);
   const client = new CarrelClient({ url: "wss://carrel.test/v1", token: edge.token, socket: edge.socket, random });
@@ -102,14 +103,14 @@ it("lives through ten hours of runs, short tokens and an issuer that fails, and 
     await vi.advanceTimersByTimeAsync(random() * MINUTE);
   }
   await vi.advanceTimersByTimeAsync(6 * MINUTE);
-  const truth = new Folder();
-  for (const { event } of edge.log) truth.add(event);
+  const expected = new Folder();
+  for (const { event } of edge.log) expected.add(event);
   expect(applied).toEqual(edge.log.map((_, index) => index + 1));
-  expect(client.state.thread).toMatchObject({ lagging: false, gap: 0, messages: truth.messages });
-  // Only while there are no tokens the socket is lost, as the one in use expires.
+  expect(client.state.thread).toMatchObject({ lagging: false, gap: 0, messages: expected.messages });
+  // The client loses its socket only once: the socket expires while the issuer gives no tokens.
   expect(lost).toBe(1);
   expect(edge.cut).toBe(0);
-  expect(edge.rolls).toBeGreaterThan(9);
-  expect(edge.asked).toBeLessThan(600);
+  expect(edge.handovers).toBeGreaterThan(9);
+  expect(edge.requestedTokens).toBeLessThan(600);
   client.close();
 }, 60_000);

@@ -6,17 +6,18 @@ import type { World } from "./model.ts";
 
 /** A frame of either side, as JSON. */
 export type Frame = { readonly type: string; readonly [name: string]: unknown };
-export interface Asked { type: string; n: number; requestId?: string; runId: string; threadId: string; messages: Message[]; resume?: Resume[]; cursor?: { epoch: string; seq: number } }
+export interface Request { type: string; n: number; requestId?: string; runId: string; threadId: string; messages: Message[]; resume?: Resume[]; cursor?: { epoch: string; seq: number } }
 
-const SEATS = 2;
-const CONNECTIONS = 10;
-const TOO_FAR = 40;
+/** Runs that run at the same time, connections of the user, and events that a hello replays instead of a snapshot. */
+const SLOTS = 2;
+const MAX_CONNECTIONS = 10;
+const MAX_REPLAY = 40;
 
-/** A thread between its making and its deletion. */
+/** A thread from its creation to its deletion: one epoch. */
 export class Life {
   readonly log: { runId: string; event: AgentEvent }[] = [];
   readonly ends = new Map<string, number>();
-  /** The last event of the last run that ended, and what the log begins after. */
+  /** The last event of the last run that ended, and the last event that retention removed. */
   head = 0;
   floor = 0;
   open: readonly Interrupt[] = [];
@@ -29,9 +30,9 @@ export class Life {
     return folder.messages;
   }
   at(seq: number): string {
-    const said = this.#folded.get(seq) ?? JSON.stringify(this.messages(seq));
-    this.#folded.set(seq, said);
-    return said;
+    const json = this.#folded.get(seq) ?? JSON.stringify(this.messages(seq));
+    this.#folded.set(seq, json);
+    return json;
   }
   record(threadId: string, from: number, to: number): Frame {
     const events = this.log.slice(from, to);
@@ -50,10 +51,10 @@ export class Life {
 }
 
 export interface Thread { id: string; life: Life | undefined; lives: Map<string, Life>; version: number; updated: number; deleted: boolean; answers: boolean }
-export interface Run { id: string; thread?: Thread; life?: Life; asked?: Asked; taken: readonly Interrupt[]; began: boolean; over: boolean; cancel: boolean; said: number; length: number; pause: number }
+export interface Run { id: string; thread?: Thread; life?: Life; request?: Request; taken: readonly Interrupt[]; began: boolean; over: boolean; cancel: boolean; texts: number; length: number; pause: number }
 export interface Row { link: Link; threadId: string; n: number }
 
-/** What is stored of one user, and the functions that answer. */
+/** The stored data of one user, and the functions that serve the client's frames. */
 export class Server {
   readonly threads = new Map<string, Thread>();
   readonly runs = new Map<string, Run>();
@@ -61,7 +62,7 @@ export class Server {
   queued: Run[] = [];
   rows: Row[] = [];
   touched = 0;
-  asks = 0;
+  interrupts = 0;
   #epochs = 0;
   constructor(readonly world: World) {}
 
@@ -76,14 +77,15 @@ export class Server {
     this.rows = this.rows.filter((row) => row.link !== link);
   }
 
-  /** The eleventh connection closes the oldest. */
+  /** Stores a connection. One above MAX_CONNECTIONS replaces the oldest. */
   connect(link: Link): void {
     this.rows.push({ link, threadId: "", n: 0 });
-    if (this.rows.length <= CONNECTIONS) return;
+    if (this.rows.length <= MAX_CONNECTIONS) return;
     const old = this.rows.shift()!.link;
     old.post({ type: "error", code: "replaced", message: "There are newer ones." }, () => old.hangUp());
   }
 
+  /** Stores the thread that a connection watches, unless a frame with a higher n has, and returns the stored thread. */
   #watch(link: Link, threadId: string, n: number): string {
     let row = this.row(link);
     if (!row) this.rows.push(row = { link, threadId: "", n: 0 });
@@ -106,20 +108,20 @@ export class Server {
       ...(life ? life.open.length > 0 && { interrupted: true } : { deleted: true }),
     };
   }
-  news(frame: Frame): void {
+  broadcast(frame: Frame): void {
     for (const { link, n } of this.rows) if (n > 0) link.post(frame);
   }
-  tellRow(thread: Thread): void {
+  broadcastRow(thread: Thread): void {
     const frame = this.info(thread);
-    this.world.later(30, () => this.news(frame));
+    this.world.later(30, () => this.broadcast(frame));
   }
   #states(): Frame[] {
-    const one = (r: Run, status: string) => ({ type: "", runId: r.id, threadId: r.thread!.id, status, ...(status === "queued" && { messages: r.asked!.messages }) });
-    return [...this.active.map((r) => one(r, "running")), ...this.queued.map((r) => one(r, "queued"))];
+    const state = (r: Run, status: string) => ({ type: "", runId: r.id, threadId: r.thread!.id, status, ...(status === "queued" && { messages: r.request!.messages }) });
+    return [...this.active.map((r) => state(r, "running")), ...this.queued.map((r) => state(r, "queued"))];
   }
 
-  /** Answers one frame; mute: the function fails before it says anything. */
-  serve(link: Link, f: Asked, mute: boolean): void {
+  /** Serves one frame. With mute the function fails before it posts a reply. */
+  serve(link: Link, f: Request, mute: boolean): void {
     const say = (...frames: Frame[]): void => {
       const [first, ...rest] = frames;
       if (!mute && first) link.post(first, (ok) => ok && say(...rest));
@@ -139,39 +141,39 @@ export class Server {
     }
   }
 
-  /** Made one after the other, with pauses in which the world goes on. */
+  /** Runs steps one after the other. In the pauses between them other events of the world happen. */
   #steps([first, ...rest]: (() => void)[]): void {
     if (first) this.world.later(60, () => { first(); this.#steps(rest); });
   }
 
-  #hello(link: Link, f: Asked, say: (...frames: Frame[]) => void): void {
+  #hello(link: Link, f: Request, say: (...frames: Frame[]) => void): void {
     const { threadId, n, cursor, requestId } = f;
     if (this.#watch(link, threadId, n) !== threadId) return;
     let life: Life | undefined;
     let [head, from, to, usable] = [0, 0, 0, cursor === undefined];
     let open: readonly Interrupt[] = [];
-    let desk: Frame[] = [];
+    let queue: Frame[] = [];
     this.#steps([() => {
       life = this.thread(threadId).life;
       if (life) ({ head, open } = life);
     }, () => {
       if (!life) return;
       [from, to] = [head, life.log.length];
-      usable = cursor?.epoch === life.epoch && cursor.seq <= to && cursor.seq >= life.floor && to - cursor.seq <= TOO_FAR;
+      usable = cursor?.epoch === life.epoch && cursor.seq <= to && cursor.seq >= life.floor && to - cursor.seq <= MAX_REPLAY;
       if (usable) from = cursor!.seq;
-    }, () => void (desk = this.#states().filter((r) => r.threadId === threadId)), () => {
-      const active = desk.find(({ status }) => status === "running");
+    }, () => void (queue = this.#states().filter((r) => r.threadId === threadId)), () => {
+      const active = queue.find(({ status }) => status === "running");
       const ready = {
         type: "ready", requestId, n, connectionId: "c", threadId, head: Math.max(head, to), recovered: usable, ...(active && { active }), ...(life && { epoch: life.epoch }),
-        queued: desk.filter(({ status }) => status === "queued"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
-        ...(this.world.chance(this.world.traits.rolls) && { reconnectInMs: this.world.within(180_000) }),
+        queued: queue.filter(({ status }) => status === "queued"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
+        ...(this.world.chance(this.world.traits.handovers) && { reconnectInMs: this.world.within(180_000) }),
       };
       const snapshot = life && !usable ? [{ type: "snapshot", n, threadId, epoch: life.epoch, seq: head, messages: life.messages(head), interrupts: open, more: false }] : [];
       say(ready, ...snapshot, ...(life?.records(threadId, from, to) ?? []));
     }]);
   }
 
-  #ping(f: Asked, say: (frame: Frame) => void): void {
+  #ping(f: Request, say: (frame: Frame) => void): void {
     let life: Life | undefined;
     let pong: Frame = { type: "pong", requestId: f.requestId, threadId: f.threadId };
     this.#steps([() => {
@@ -182,7 +184,7 @@ export class Server {
     }, () => say({ ...pong, runs: this.#states() })]);
   }
 
-  #admit(f: Asked): Frame {
+  #admit(f: Request): Frame {
     const { requestId, runId, threadId } = f;
     const thread = this.thread(threadId);
     let run = this.runs.get(runId);
@@ -191,24 +193,24 @@ export class Server {
       const open = thread.life?.open ?? [];
       const given = f.resume ?? [];
       if (given.length !== open.length || given.some((g) => !open.some(({ id }) => id === g.interruptId))) {
-        return { type: "rejected", requestId, runId, code: "interrupted", message: "It asks.", interrupts: open };
+        return { type: "rejected", requestId, runId, code: "interrupted", message: "It is awaiting input.", interrupts: open };
       }
       run = this.#take(thread, f);
     }
     return { type: "accepted", requestId, runId, threadId, state: run.over ? "ended" : this.queued.includes(run) ? "queued" : "running" };
   }
 
-  #take(thread: Thread, f: Asked): Run {
+  #take(thread: Thread, f: Request): Run {
     const life = thread.life ?? this.#make(thread);
     const pause = this.world.often(this.world.traits.slowRuns) ? 8000 : 400;
-    const run: Run = { id: f.runId, thread, life, asked: f, taken: life.open, began: false, over: false, cancel: false, said: 0, length: 1 + this.world.within(9), pause };
+    const run: Run = { id: f.runId, thread, life, request: f, taken: life.open, began: false, over: false, cancel: false, texts: 0, length: 1 + this.world.within(9), pause };
     life.open = [];
     this.runs.set(run.id, run);
     if (f.resume) this.queued.unshift(run);
     else this.queued.push(run);
     this.next();
     this.changed(thread);
-    if (this.queued.includes(run)) this.tellRow(thread);
+    if (this.queued.includes(run)) this.broadcastRow(thread);
     return run;
   }
 
@@ -218,10 +220,10 @@ export class Server {
     return life;
   }
 
-  /** Slots what waits and may begin. */
+  /** Starts the queued runs that have a free slot and whose thread is idle and not awaiting input. */
   next(): void {
-    for (const run of this.queued) { // which is replaced, not changed
-      if (this.active.length >= SEATS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;
+    for (const run of this.queued) { // the loop replaces the array and does not change it
+      if (this.active.length >= SLOTS || this.active.some(({ thread }) => thread === run.thread) || run.life!.open.length > 0) continue;
       this.queued = this.queued.filter((r) => r !== run);
       this.active.push(run);
       this.changed(run.thread!);
@@ -229,14 +231,14 @@ export class Server {
     }
   }
 
-  #cancel({ requestId, runId }: Asked, say: (frame: Frame) => void): void {
+  #cancel({ requestId, runId }: Request, say: (frame: Frame) => void): void {
     const run = this.runs.get(runId);
     if (!run) return say({ type: "accepted", requestId, runId, state: "ended" });
-    const waits = this.queued.includes(run);
+    const queued = this.queued.includes(run);
     const threadId = run.thread?.id;
-    if (!run.over && !waits) run.cancel = true;
-    say({ type: "accepted", requestId, runId, ...(threadId && { threadId }), state: run.over || waits ? "ended" : "running" });
-    if (!waits) return;
+    if (!run.over && !queued) run.cancel = true;
+    say({ type: "accepted", requestId, runId, ...(threadId && { threadId }), state: run.over || queued ? "ended" : "running" });
+    if (!queued) return;
     run.over = true;
     this.queued = this.queued.filter((r) => r !== run);
     if (run.taken.length > 0) {
@@ -245,18 +247,18 @@ export class Server {
     }
     this.changed(run.thread!);
     this.next();
-    this.news({ type: "ended", runId, threadId, status: "cancelled" });
-    this.tellRow(run.thread!);
+    this.broadcast({ type: "ended", runId, threadId, status: "cancelled" });
+    this.broadcastRow(run.thread!);
   }
 
-  #delete({ requestId, threadId }: Asked, say: (frame: Frame) => void): void {
+  #delete({ requestId, threadId }: Request, say: (frame: Frame) => void): void {
     const thread = this.thread(threadId);
-    if (!thread.life) return say({ type: "error", requestId, code: "not_found", message: "There is no such thread." });
+    if (!thread.life) return say({ type: "error", requestId, code: "not_found", message: "The thread does not exist." });
     this.world.note(`${threadId} is deleted`);
     thread.deleted = true;
     this.#end(thread);
     say({ type: "done", requestId, threadId });
-    this.tellRow(thread);
+    this.broadcastRow(thread);
     this.next();
   }
 
@@ -268,23 +270,23 @@ export class Server {
     this.changed(thread);
   }
 
-  /** A deletion, a day and another run, whose frames came to nobody: the thread has another epoch. */
+  /** Deletes and recreates a thread, and no tab receives a frame about it. The thread then has another epoch. */
   remake(id: string): void {
     const thread = this.thread(id);
     if (!thread.life) return;
     this.#end(thread);
-    this.world.note(`${id} is made anew: ${this.#make(thread).epoch}`);
+    this.world.note(`${id} is recreated in the epoch ${this.#make(thread).epoch}`);
     this.next();
   }
 
-  /** Retention: the log loses its beginning. */
-  forget(id: string): void {
+  /** Applies retention: removes the beginning of a log. */
+  trim(id: string): void {
     const { life } = this.thread(id);
     if (life && life.head > life.floor) life.floor += 1 + this.world.within(life.head - life.floor - 1);
   }
 }
 
-/** A thread's questions after some more events. */
+/** The interrupts that are open after some more events. */
 function carried(open: readonly Interrupt[], log: readonly { event: AgentEvent }[]): readonly Interrupt[] {
   for (const { event } of log) {
     if (event.type === "RUN_STARTED") open = [];

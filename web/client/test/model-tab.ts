@@ -5,15 +5,15 @@ import type { Message } from "./model-net.ts";
 import type { Life, Run } from "./model-server.ts";
 import type { World } from "./model.ts";
 
-/** One window of the user: a real session, and the socket that it holds. */
+/** One browser tab of the user: a real View, and the socket that it uses. */
 export class Tab {
-  readonly session: View;
+  readonly view: View;
   link: Link | undefined;
-  /** The next one, which is open and not in use yet, and what came on it. */
+  /** The next socket, which is open and not in use yet, and the messages that arrived on it. */
   #next: Link | undefined;
   #early: Message[] = [];
   #greeted = 0;
-  /** What the session sends as. */
+  /** The kind of the input that is being handled. */
   kind = "";
   readonly judge: Judge;
   readonly sent: string[] = [];
@@ -22,7 +22,7 @@ export class Tab {
 
   constructor(readonly world: World, readonly name: string, random: () => number) {
     this.judge = new Judge(this);
-    this.session = new View({
+    this.view = new View({
       send: (text) => this.#send(text),
       connect: () => this.#connect(),
       close: () => this.#close(),
@@ -39,34 +39,34 @@ export class Tab {
   get counts(): { hellos: number; pings: number; connects: number } {
     return this.judge.counts;
   }
-  harm(): void {
-    this.judge.harmed = this.world.now;
+  noteFault(): void {
+    this.judge.lastFault = this.world.now;
   }
 
-  /** Any input of the session; what it shows then is judged. */
+  /** Gives the view one input, and checks the state that it shows then. */
   #do(kind: string, input: (now: number) => void): void {
-    const { world, session } = this;
+    const { world, view } = this;
     this.kind = kind;
     input(world.now);
-    this.judge.see();
-    if (this.judge.differs) this.judge.asked("was told by a pong whether the thread asks");
-    this.judge.differs = false;
+    this.judge.check();
+    if (this.judge.pongDiffers) this.judge.requireHello("received a pong that contradicts its interrupts");
+    this.judge.pongDiffers = false;
     const timer = ++this.#timer;
-    const due = session.due();
-    if (due !== undefined) world.at(due, () => { if (timer === this.#timer) this.#do("tick", (now) => session.tick(now)); });
+    const due = view.due();
+    if (due !== undefined) world.at(due, () => { if (timer === this.#timer) this.#do("tick", (now) => view.tick(now)); });
   }
 
   #send(text: string): void {
     this.world.note(`${this.name} > ${text}`);
     if (!this.link) return;
-    this.judge.says(JSON.parse(text) as { type: string; n: number });
+    this.judge.noteSent(JSON.parse(text) as { type: string; n: number });
     this.link.up(text);
   }
 
   #close(): void {
     const { link } = this;
     if (!link) return;
-    this.judge.gaveUp(link);
+    this.judge.checkClose(link);
     link.leave();
     this.link = undefined;
     this.judge.since = this.world.now;
@@ -80,7 +80,7 @@ export class Tab {
     this.judge.since = this.world.now;
   }
 
-  /** The next socket is the one in use: its hello is answered, or the last one is lost. */
+  /** Makes the next socket the one in use, once its hello is answered or the old socket is lost. */
   #promote(): void {
     this.link?.leave();
     this.link = this.#next;
@@ -89,7 +89,7 @@ export class Tab {
     this.world.note(`${this.name} goes on with its next socket`);
     this.judge.fresh();
     this.judge.greeted(this.#greeted);
-    for (const message of this.#early) this.judge.hears(message);
+    for (const message of this.#early) this.judge.noteMessage(message);
     this.#early = [];
   }
 
@@ -97,13 +97,13 @@ export class Tab {
     const { world } = this;
     this.#decline();
     const attempt = this.#attempt;
-    this.judge.tries();
+    this.judge.noteAttempt();
     world.note(`${this.name} connects`);
     const fails = world.now < world.down || world.chance(20);
     world.at(world.now + 1 + world.within(99), () => {
-      if (attempt !== this.#attempt || this.session.status === "replaced") return;
+      if (attempt !== this.#attempt || this.view.status === "replaced") return;
       this.judge.since = world.now;
-      if (fails) this.#do("failed", (now) => this.session.refused(now));
+      if (fails) this.#do("failed", (now) => this.view.refused(now));
       else this.#opened();
     });
   }
@@ -117,11 +117,11 @@ export class Tab {
       this.#next = link;
       this.#early = [];
       this.#greeted = world.now;
-      return this.#do("offered", (now) => this.session.offered(now));
+      return this.#do("offered", (now) => this.view.offered(now));
     }
     this.link = link;
     this.judge.fresh();
-    this.#do("opened", (now) => this.session.connected(now));
+    this.#do("opened", (now) => this.view.connected(now));
   }
 
   lost(link: Link): void {
@@ -129,111 +129,111 @@ export class Tab {
       link.here = false;
       this.#next = undefined;
       this.judge.since = this.world.now;
-      return this.#do("failed", (now) => this.session.refused(now));
+      return this.#do("failed", (now) => this.view.refused(now));
     }
     if (this.link !== link) return;
     this.world.note(`${this.name} has lost its socket`);
     link.here = false;
     this.link = undefined;
     this.judge.since = this.world.now;
-    this.#do("lost", (now) => this.session.lost(now));
+    this.#do("lost", (now) => this.view.lost(now));
   }
 
   receive(link: Link, message: Message): void {
     this.world.note(`${this.name} < ${message.text}`);
     if (link === this.#next) {
       this.#early.push(message);
-      return this.#do("frame", (now) => this.session.receiveNext(message.text, now));
+      return this.#do("frame", (now) => this.view.receiveNext(message.text, now));
     }
     if (link !== this.link) return;
-    this.judge.hears(message);
-    this.#do("frame", (now) => this.session.receive(message.text, now));
+    this.judge.noteMessage(message);
+    this.#do("frame", (now) => this.view.receive(message.text, now));
   }
 
   begin(): void {
     this.open(this.world.thread());
-    this.#do("start", (now) => this.session.start(now));
+    this.#do("start", (now) => this.view.start(now));
   }
   open(id: string): void {
     this.world.note(`${this.name} opens ${id}`);
     const another = this.judge.switches(id);
-    this.#do("open", (now) => this.session.open(id, now));
-    if (another) this.judge.asked(`opened ${id}`);
+    this.#do("open", (now) => this.view.open(id, now));
+    if (another) this.judge.requireHello(`opened ${id}`);
   }
 
-  /** Says something, or answers what is asked. */
+  /** Sends a run: a text, or the responses to the open interrupts. */
   send(): void {
-    const { world, session } = this;
+    const { world, view } = this;
     const runId = world.runId();
-    const { interrupts, threadId } = session.thread!;
+    const { interrupts, threadId } = view.thread!;
     const answers = interrupts.length > 0 && !world.chance(20);
     const resume = interrupts.map(({ id }) => ({ interruptId: id, status: "resolved" as const }));
     this.sent.push(runId);
     if (answers) this.judge.answers.add(runId);
     if (answers) for (const { id } of interrupts) this.judge.answering.add(id);
     world.note(`${this.name} sends ${runId} with ${answers ? resume.length : 0} answers`);
-    this.#ask((now) => answers ? session.run(runId, [], now, { threadId, resume })
-      : session.run(runId, [{ id: `${runId}.1`, role: "user", content: `question ${runId}` }], now));
+    this.#ask((now) => answers ? view.run(runId, [], now, { threadId, resume })
+      : view.run(runId, [{ id: `${runId}.1`, role: "user", content: `question ${runId}` }], now));
   }
 
   cancel(): void {
-    const { world, session } = this;
+    const { world, view } = this;
     const all = [...this.judge.shown().queued, ...this.sent];
     let id = this.judge.shown().active;
     if (all.length > 0 && (!id || world.often(50))) id = all[world.within(all.length - 1)]!;
     if (!id) return;
     world.note(`${this.name} stops ${id}`);
-    this.#ask((now) => void session.cancel(id, now));
+    this.#ask((now) => void view.cancel(id, now));
   }
   remove(): void {
     const threadId = this.world.thread();
     this.world.note(`${this.name} deletes ${threadId}`);
-    this.#ask((now) => this.session.ask({ type: "delete", requestId: `delete.${threadId}`, threadId }, now));
+    this.#ask((now) => this.view.ask({ type: "delete", requestId: `delete.${threadId}`, threadId }, now));
   }
   threads(): void {
-    this.#ask((now) => this.session.ask({ type: "threads", requestId: "threads" }, now));
+    this.#ask((now) => this.view.ask({ type: "threads", requestId: "threads" }, now));
   }
   wake(): void {
     this.world.note(`${this.name} wakes`);
-    this.#do("wake", (now) => this.session.wake(now));
+    this.#do("wake", (now) => this.view.wake(now));
   }
   #ask(what: (now: number) => void): void {
-    this.judge.acted = this.world.now;
+    this.judge.lastAction = this.world.now;
     this.#do("ask", what);
   }
 
-  /** Ends the socket; the client learns of it soon. */
+  /** Closes the socket. The client notices within 200 ms. */
   cut(): void {
     const { link, world } = this;
     if (!link) return;
-    this.harm();
+    this.noteFault();
     world.note(`${this.name} is cut off`);
-    link.gone = true;
+    link.closed = true;
     if (!world.chance(30)) world.server.drop(link);
     world.later(200, () => this.lost(link));
   }
 
-  /** Kills the socket: neither end learns of it, unless by silence. */
+  /** Makes the socket half-open: only silence shows either end that it is dead. */
   half(): void {
     const { link, world } = this;
     if (!link) return;
-    this.harm();
+    this.noteFault();
     world.note(`${this.name} is half-open`);
     link.dead = true;
-    if (world.chance(50)) world.later(5000, () => void (link.gone = true));
+    if (world.chance(50)) world.later(5000, () => void (link.closed = true));
   }
 
   appended(run: Run, life: Life): void {
     this.judge.appended(run, life);
   }
-  /** It has known of a run since then, on a socket that was ready by then. */
-  knew(since: number): boolean {
-    return this.judge.knew(since);
+  /** Reports whether the tab has shown a run ever since that time, on a socket that was ready by then. */
+  knewRun(since: number): boolean {
+    return this.judge.knewRun(since);
   }
-  truth(): void {
-    this.judge.truth();
+  checkFinal(): void {
+    this.judge.checkFinal();
   }
-  listed(): void {
-    this.judge.listed();
+  checkList(): void {
+    this.judge.checkList();
   }
 }

@@ -2,15 +2,16 @@ import type { AgentEvent } from "../src/index.ts";
 import type { Link } from "./model-net.ts";
 import type { Frame, Row, Run, Server } from "./model-server.ts";
 
-interface Outlet { n: number; threadId: string; listed: boolean; cut: boolean; busy: boolean; queue: Frame[] }
+/** The emitter's record of one connection. */
+interface Subscriber { n: number; threadId: string; listed: boolean; cut: boolean; busy: boolean; queue: Frame[] }
 
-/** Runs a run: it appends to its thread's log, and posts what is appended. */
+/** Executes a run: it appends events to the thread's log, and posts them to the subscribers. */
 export class Worker {
   readonly #server: Server;
   readonly #run: Run;
-  readonly #outlets = new Map<Link, Outlet>();
+  readonly #subscribers = new Map<Link, Subscriber>();
   #last: Frame | undefined;
-  #begun: Frame | undefined;
+  #startRow: Frame | undefined;
   #done = false;
   #dead = false;
 
@@ -23,7 +24,7 @@ export class Worker {
   #begin(): void {
     const { world } = this.#server;
     if (this.#run.over) return;
-    this.#begun = this.#server.info(this.#run.thread!);
+    this.#startRow = this.#server.info(this.#run.thread!);
     this.#list();
     world.at(world.now + 1000, () => this.#timer());
     world.later(this.#run.pause / 2, () => this.#step());
@@ -44,13 +45,13 @@ export class Worker {
     const messageId = `a.${run.id}`;
     if (!run.began) {
       run.began = true;
-      const { messages, resume } = run.asked!;
+      const { messages, resume } = run.request!;
       this.#append([
         { type: "RUN_STARTED", threadId, runId: run.id, input: { threadId, runId: run.id, messages, ...(resume && { resume }) } },
         { type: "TEXT_MESSAGE_START", messageId, role: "assistant" },
       ]);
     } else if (run.cancel) return this.#end({ type: "cancelled" });
-    else if (run.said++ < run.length) {
+    else if (run.texts++ < run.length) {
       const events: AgentEvent[] = [];
       for (let i = world.within(2); i >= 0; i--) events.push({ type: "TEXT_MESSAGE_CONTENT", messageId, delta: `${threadId}.${run.life!.log.length + events.length} ` });
       this.#append(events);
@@ -61,11 +62,11 @@ export class Worker {
   #outcome(): NonNullable<AgentEvent["outcome"]> {
     const { world } = this.#server;
     if (!world.often(world.traits.questions)) return { type: "success" };
-    const interrupts = Array.from({ length: 1 + world.within(1) }, () => ({ id: `i${++this.#server.asks}`, reason: "tool_call" }));
+    const interrupts = Array.from({ length: 1 + world.within(1) }, () => ({ id: `i${++this.#server.interrupts}`, reason: "tool_call" }));
     return { type: "interrupt", interrupts };
   }
 
-  /** Makes a record durable and posts it; a worker that dies in between is replaced by another one. */
+  /** Stores a record and then posts it. A worker may die between the two; another one then replaces it. */
   #append(events: AgentEvent[]): void {
     const run = this.#run;
     const { world } = this.#server;
@@ -77,7 +78,7 @@ export class Worker {
     if (world.chance(world.traits.deaths)) {
       world.note(`the worker of ${run.id} dies`);
       this.#done = this.#dead = true;
-      for (const tab of world.tabs) tab.harm();
+      for (const tab of world.tabs) tab.noteFault();
       if (!run.over) new Worker(this.#server, run, 20_000);
       return;
     }
@@ -85,7 +86,7 @@ export class Worker {
     world.later(20, () => this.#record(record));
   }
 
-  /** The terminal append, and the last list after it. */
+  /** Appends the terminal event, and lists the connections one last time. */
   #end(outcome: NonNullable<AgentEvent["outcome"]>): void {
     const run = this.#run;
     const server = this.#server;
@@ -100,58 +101,58 @@ export class Worker {
     server.changed(thread!);
     server.world.later(60, () => {
       if (!this.#dead) this.#list();
-      server.tellRow(thread!);
+      server.broadcastRow(thread!);
       server.next();
     });
   }
 
-  /** Reads the connections and brings news to those that are new. */
+  /** Reads the connection rows, and posts to new subscribers what they have missed. */
   #list(): void {
     const rows = this.#server.rows.filter(({ n }) => n > 0);
     for (const row of rows) this.#see(row);
-    for (const [link, outlet] of this.#outlets) {
-      if (!rows.some((row) => row.link === link)) Object.assign(outlet, { listed: false, queue: [] });
+    for (const [link, subscriber] of this.#subscribers) {
+      if (!rows.some((row) => row.link === link)) Object.assign(subscriber, { listed: false, queue: [] });
     }
   }
 
   #see(row: Row): void {
     const own = this.#run.thread!.id;
-    const outlet = this.#outlets.get(row.link) ?? { n: 0, threadId: "", listed: false, cut: false, busy: false, queue: [] };
-    this.#outlets.set(row.link, outlet);
-    const fresh = !outlet.listed || (outlet.cut && row.n > outlet.n);
-    const watched = !fresh && outlet.threadId === own;
-    outlet.listed = true;
-    if (fresh) outlet.cut = false;
-    if (!outlet.cut) Object.assign(outlet, { n: row.n, threadId: row.threadId });
-    if (fresh) this.#push(row.link, outlet, this.#begun!);
-    if (outlet.threadId !== own) {
-      if (watched) outlet.queue = [];
-    } else if (!watched && this.#last) this.#push(row.link, outlet, this.#last);
+    const subscriber = this.#subscribers.get(row.link) ?? { n: 0, threadId: "", listed: false, cut: false, busy: false, queue: [] };
+    this.#subscribers.set(row.link, subscriber);
+    const fresh = !subscriber.listed || (subscriber.cut && row.n > subscriber.n);
+    const alreadyWatched = !fresh && subscriber.threadId === own;
+    subscriber.listed = true;
+    if (fresh) subscriber.cut = false;
+    if (!subscriber.cut) Object.assign(subscriber, { n: row.n, threadId: row.threadId });
+    if (fresh) this.#push(row.link, subscriber, this.#startRow!);
+    if (subscriber.threadId !== own) {
+      if (alreadyWatched) subscriber.queue = [];
+    } else if (!alreadyWatched && this.#last) this.#push(row.link, subscriber, this.#last);
   }
 
   #record(frame: Frame): void {
     this.#last = frame;
     for (const { link } of this.#server.rows) {
-      const outlet = this.#outlets.get(link);
-      if (outlet?.threadId === frame.threadId) this.#push(link, outlet!, frame);
+      const subscriber = this.#subscribers.get(link);
+      if (subscriber?.threadId === frame.threadId) this.#push(link, subscriber!, frame);
     }
   }
 
-  #push(link: Link, outlet: Outlet, frame: Frame): void {
-    if (!outlet.listed || outlet.cut) return;
-    outlet.queue.push(frame);
-    if (outlet.busy) return;
-    outlet.busy = true;
-    this.#deliver(link, outlet);
+  #push(link: Link, subscriber: Subscriber, frame: Frame): void {
+    if (!subscriber.listed || subscriber.cut) return;
+    subscriber.queue.push(frame);
+    if (subscriber.busy) return;
+    subscriber.busy = true;
+    this.#deliver(link, subscriber);
   }
 
-  /** Posts what waits for one connection, one after the other. */
-  #deliver(link: Link, outlet: Outlet): void {
-    const frame = outlet.queue.shift();
-    if (!frame) return void (outlet.busy = false);
+  /** Posts the queued frames of one subscriber one by one. */
+  #deliver(link: Link, subscriber: Subscriber): void {
+    const frame = subscriber.queue.shift();
+    if (!frame) return void (subscriber.busy = false);
     link.post(frame, (ok) => {
-      if (!ok) Object.assign(outlet, { cut: true, queue: [] });
-      this.#deliver(link, outlet);
+      if (!ok) Object.assign(subscriber, { cut: true, queue: [] });
+      this.#deliver(link, subscriber);
     });
   }
 }

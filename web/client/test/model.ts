@@ -1,7 +1,7 @@
 import { Server } from "./model-server.ts";
 import { Tab } from "./model-tab.ts";
 
-/** A generator of numbers that a seed decides (mulberry32). */
+/** Returns a generator of pseudo-random numbers for a seed (mulberry32). */
 export function dice(seed: number): () => number {
   let a = seed >>> 0;
   return () => {
@@ -12,41 +12,42 @@ export function dice(seed: number): () => number {
   };
 }
 
-/** How bad one schedule's world is: tabs and threads as numbers, all else in percent. Half of them are none. */
+/** The highest percentage of each fault and action in one schedule. Each one is absent from half of the schedules. */
 const WORST = {
-  lost: 20, late: 40, twice: 20, broken: 15, parts: 60, functions: 25, deaths: 6, cuts: 12, halves: 12, outages: 5, rolls: 50,
+  lost: 20, late: 40, twice: 20, broken: 15, parts: 60, functions: 25, deaths: 6, cuts: 12, halves: 12, outages: 5, handovers: 50,
   deletes: 8, retention: 10, switches: 40, cancels: 15, slow: 50, slowRuns: 40, questions: 50,
 };
 type Traits = typeof WORST & { tabs: number; threads: number };
 
 const MOST_STEPS = 60_000;
-/** How long a tab that knows of a run may take to show what there is, and one that believes it is idle beyond that. */
+/** How many ms a tab that knows of a run may lag after the last fault, and how many more a tab that shows no run. */
 const HEALED = 31_000;
 const IDLE = 5 * 60_000;
 
-/** A schedule failed. */
-export class Wrong extends Error {}
+/** A check of a schedule failed. */
+export class ScheduleError extends Error {}
 
 /**
- * One schedule of the model that shared/client/testdata/scenarios/README.md describes, "The model"; the Go client has the
- * same one. Time is simulated and in ms. What happens next a seed decides.
+ * One schedule of the model that shared/client/testdata/scenarios/README.md describes. The Go client has the same model.
+ * Time is simulated and in ms. The seed decides everything that happens.
  */
 export class World {
   now = 0;
+  /** The faults are off. */
   fair = false;
-  /** No socket opens before. */
+  /** Until then no socket opens. */
   down = 0;
   readonly traits: Traits;
   readonly server: Server;
   readonly tabs: Tab[] = [];
-  readonly told: string[] = [];
+  readonly notes: string[] = [];
   readonly #random: () => number;
-  #todo: { at: number; order: number; what: () => void }[] = [];
+  #todo: { at: number; order: number; action: () => void }[] = [];
   #order = 0;
   #sends = 0;
   readonly #tries = new Map<number, number>();
 
-  constructor(seed: number, readonly tells = false) {
+  constructor(seed: number, readonly verbose = false) {
     const random = this.#random = dice(seed);
     this.server = new Server(this);
     const k = random() * 20;
@@ -56,11 +57,11 @@ export class World {
     for (let i = 0; i < this.traits.tabs; i++) this.tabs.push(new Tab(this, `tab${i + 1}`, dice(seed * 31 + i)));
   }
 
-  /** True so many times in a hundred, as long as faults are on. */
+  /** Draws a fault: true in that percentage of calls, and never once the faults are off. */
   chance(percent: number): boolean {
     return !this.fair && this.often(percent);
   }
-  /** The same for what is no fault. */
+  /** Draws an event other than a fault: true in that percentage of calls. */
   often(percent: number): boolean {
     return this.#random() * 100 < percent;
   }
@@ -75,26 +76,26 @@ export class World {
   }
   fail(why: string): never {
     this.note(why);
-    throw new Wrong(`at ${this.now}: ${why}`);
+    throw new ScheduleError(`at ${this.now}: ${why}`);
   }
   note(line: string): void {
-    if (this.tells) this.told.push(`${String(this.now).padStart(8)}  ${line}`);
+    if (this.verbose) this.notes.push(`${String(this.now).padStart(8)}  ${line}`);
   }
-  later(most: number, what: () => void): void {
-    this.at(this.now + this.within(most), what);
+  later(most: number, action: () => void): void {
+    this.at(this.now + this.within(most), action);
   }
 
-  at(when: number, what: () => void): void {
-    const one = { at: Math.max(when, this.now), order: this.#order++, what };
+  at(when: number, action: () => void): void {
+    const entry = { at: Math.max(when, this.now), order: this.#order++, action };
     let low = 0;
     let high = this.#todo.length;
-    while (low < high) { // the soonest is last
+    while (low < high) { // in descending order: the next one is last
       const middle = (low + high) >> 1;
-      if (this.#todo[middle]!.at > one.at) low = middle + 1;
+      if (this.#todo[middle]!.at > entry.at) low = middle + 1;
       else high = middle;
     }
-    this.#todo.splice(low, 0, one);
-    if (this.#order > MOST_STEPS * 2) this.fail("storm: too much happens");
+    this.#todo.splice(low, 0, entry);
+    if (this.#order > MOST_STEPS * 2) this.fail("storm: too many events");
   }
 
   pass(ms: number): void {
@@ -102,7 +103,7 @@ export class World {
     for (let next = this.#todo.at(-1); next && next.at <= until; next = this.#todo.at(-1)) {
       this.#todo.pop();
       this.now = next.at;
-      next.what();
+      next.action();
     }
     this.now = until;
   }
@@ -117,10 +118,10 @@ export class World {
     this.fair = true;
     this.down = 0;
     this.#settle();
-    this.#encore();
+    this.#moreRequests();
     this.#settle();
-    this.#lists();
-    this.#silence();
+    this.#checkLists();
+    this.#checkSilence();
   }
 
   #anything(): void {
@@ -136,42 +137,42 @@ export class World {
     if (this.chance(traits.cuts)) tab.cut();
     if (this.chance(traits.halves)) tab.half();
     if (this.chance(traits.outages)) this.#outage();
-    if (this.chance(traits.retention)) this.server.forget(this.thread());
+    if (this.chance(traits.retention)) this.server.trim(this.thread());
   }
 
   #outage(): void {
     this.down = this.now + this.within(180_000);
-    this.note(`nothing answers until ${this.down}`);
+    this.note(`no socket opens until ${this.down}`);
     for (const tab of this.tabs) tab.cut();
     this.pass(this.down - this.now);
   }
 
-  /** Counts the sockets that are tried at the same moment after a pause: jitter spreads them. */
-  tried(): void {
+  /** Counts the sockets that tabs try to open in the same millisecond after a pause. Jitter must spread them. */
+  countAttempt(): void {
     const n = 1 + (this.#tries.get(this.now) ?? 0);
     this.#tries.set(this.now, n);
-    if (n > 5) this.fail(`storm: ${n} sockets are tried at one moment`);
+    if (n > 5) this.fail(`storm: tabs try to open ${n} sockets in one millisecond`);
   }
 
-  /** Waits until the server has nothing to do, and then as long as a tab may take to know it. */
+  /** Waits until the server has no work left, and then as long as a tab may take to notice. */
   #settle(): void {
     const { server, tabs } = this;
     const limit = this.now + 2 * 3_600_000;
     for (let since = this.now; this.now < since + HEALED + IDLE || server.working;) {
       this.pass(1000);
-      if (this.now > limit) this.fail("the model's server does not come to rest");
+      if (this.now > limit) this.fail("the model's server never becomes idle");
       if (server.touched > since || server.working) since = this.now;
-      if (this.now === since + HEALED) for (const tab of tabs) if (tab.knew(since)) tab.truth();
+      if (this.now === since + HEALED) for (const tab of tabs) if (tab.knewRun(since)) tab.checkFinal();
     }
     for (const slow of [false, true]) {
-      for (const tab of tabs) if ((tab.link?.slow ?? slow) === slow) tab.truth();
-      this.pass(60_000); // what is in a slow socket comes later
+      for (const tab of tabs) if ((tab.link?.slow ?? slow) === slow) tab.checkFinal();
+      this.pass(60_000); // a slow socket still delivers
     }
   }
 
-  /** Some more use while nothing fails: now everything must be quick. */
-  #encore(): void {
-    this.note("the encore");
+  /** Plays some more requests without faults. The stricter limits now apply. */
+  #moreRequests(): void {
+    this.note("more requests, without faults");
     for (let i = 0; i < 12; i++) {
       if (this.often(60)) this.tabs[this.within(this.tabs.length - 1)]!.send();
       this.pass(this.within(1500));
@@ -180,22 +181,22 @@ export class World {
     }
   }
 
-  #lists(): void {
-    for (const tab of this.tabs) if (tab.session.status === "ready") tab.threads();
+  #checkLists(): void {
+    for (const tab of this.tabs) if (tab.view.status === "ready") tab.threads();
     this.pass(30_000);
-    for (const tab of this.tabs) if (tab.session.status === "ready") tab.listed();
+    for (const tab of this.tabs) if (tab.view.status === "ready") tab.checkList();
   }
 
-  /** A long time in which nothing happens: only pings are said. */
-  #silence(): void {
+  /** Checks that tabs send only pings while nothing happens. */
+  #checkSilence(): void {
     this.pass(240_000);
     const before = this.tabs.map(({ counts }) => ({ ...counts }));
     this.pass(20 * 60_000);
     this.tabs.forEach((tab, i) => {
-      const pings = tab.session.thread?.queue.length ? 81 : 5;
-      const [hellos, said, connects] = (["hellos", "pings", "connects"] as const).map((of) => tab.counts[of] - before[i]![of]);
-      if (hellos! > 1 || said! > pings || connects! > 0) {
-        this.fail(`storm: in 20 quiet minutes ${tab.name} has said ${hellos} hellos and ${said} pings, and connected ${connects} times`);
+      const pings = tab.view.thread?.queue.length ? 81 : 5;
+      const [hellos, sentPings, connects] = (["hellos", "pings", "connects"] as const).map((of) => tab.counts[of] - before[i]![of]);
+      if (hellos! > 1 || sentPings! > pings || connects! > 0) {
+        this.fail(`storm: in 20 quiet minutes ${tab.name} sent ${hellos} hellos and ${sentPings} pings, and connected ${connects} times`);
       }
     });
   }

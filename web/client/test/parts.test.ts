@@ -5,7 +5,7 @@ import { dice } from "./model.ts";
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
-it("joins what was cut anywhere, in any order, to the same text", () => {
+it("joins the parts of a frame in any order, cut at any byte", () => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   const random = dice(seed);
   const parts = new Parts();
@@ -29,7 +29,7 @@ it("joins what was cut anywhere, in any order, to the same text", () => {
   expect(parts.due()).toBeUndefined();
 });
 
-it("keeps no more than eight frames and 32 MB of what is never completed", () => {
+it("keeps at most eight incomplete frames and 32 MB", () => {
   const parts = new Parts();
   const data = base64(new Uint8Array(22 * 1024));
   for (let id = 0; id < 8; id++) expect(parts.add({ type: "part", id: `p${id}`, n: 1, of: 1024, data }, 0)).toBeUndefined();
@@ -43,10 +43,10 @@ it("keeps no more than eight frames and 32 MB of what is never completed", () =>
       expect(kept).toBeLessThanOrEqual(32 * 1024 * 1024);
     }
   }
-  throw new Error("everything was kept");
+  throw new Error("more than 32 MB were kept");
 });
 
-it("takes no part that no server sends", () => {
+it("refuses parts beyond the limits of a server", () => {
   const parts = new Parts();
   const data = base64(new Uint8Array(22 * 1024));
   expect(parts.add({ type: "part", id: "long", n: 1, of: 1, data: base64(new Uint8Array(22 * 1024 + 1)) }, 0)).toBe("bad");

@@ -1,16 +1,16 @@
 import { View } from "../src/index.ts";
 import type { Resume } from "../src/index.ts";
 
-/** Runs one scenario script against a View; the format is told by the README beside the scenarios. */
+/** Runs one scenario script against a View. The README beside the scenarios describes the format. */
 export class Scenario {
   #now = 0;
   #sent: unknown[] = [];
-  #wishes: number[] = [];
+  #requested: number[] = [];
   #handoverHello: unknown;
   #promoted = false;
   readonly #view = new View({
     send: (text) => void this.#sent.push(JSON.parse(text)),
-    connect: () => void this.#wishes.push(this.#now),
+    connect: () => void this.#requested.push(this.#now),
     close: () => {},
     sendNext: (text) => { this.#handoverHello = JSON.parse(text); },
     promote: () => {
@@ -21,10 +21,10 @@ export class Scenario {
 
   constructor() {
     this.#view.start(0);
-    this.#wishes = [];
+    this.#requested = [];
   }
 
-  /** Runs the script; throws with the line's number at the first step that is not so. */
+  /** Runs the script. Throws an error with the line's number at the first step that fails. */
   run(script: string): void {
     script.split("\n").forEach((line, index) => {
       if (line.trim() === "" || line.startsWith("#")) return;
@@ -35,9 +35,9 @@ export class Scenario {
         throw new Error(`line ${index + 1}: ${line}\n${String(error)}`, { cause: error });
       }
     });
-    if (this.#sent.length) throw new Error(`sent and not expected: ${JSON.stringify(this.#sent)}`);
-    if (this.#promoted || this.#handoverHello) throw new Error("the next socket was used, and no step says so");
-    if (this.#wish() !== undefined) throw new Error("a wish for a socket was not expected");
+    if (this.#sent.length) throw new Error(`the client sent unexpected frames: ${JSON.stringify(this.#sent)}`);
+    if (this.#promoted || this.#handoverHello) throw new Error("the client has used the next socket, and no step matches that");
+    if (this.#requestAt() !== undefined) throw new Error("the client requests a socket, and no step matches that");
   }
 
   #step(verb: string, rest: string): void {
@@ -77,7 +77,7 @@ export class Scenario {
       }
       case "reconnect": return this.#reconnect(rest);
       case "=": return subset("view", JSON.parse(rest), this.#shown());
-      default: throw new Error(`there is no step ${verb}`);
+      default: throw new Error(`unknown step ${verb}`);
     }
   }
 
@@ -87,7 +87,7 @@ export class Scenario {
     } catch {
       return;
     }
-    throw new Error("it was taken");
+    throw new Error("the view accepted the text");
   }
 
   #respond(runId: string, [json, ...words]: string[]): void {
@@ -104,18 +104,18 @@ export class Scenario {
     this.#now = until;
   }
 
-  /** When the client wants its next socket: already asked for, or at a time to come. */
-  #wish(): number | undefined {
-    return this.#wishes[0] ?? (this.#view.online ? undefined : this.#view.due());
+  /** The time at which the client requests its next socket: past if it has requested it already. */
+  #requestAt(): number | undefined {
+    return this.#requested[0] ?? (this.#view.online ? undefined : this.#view.due());
   }
 
   #reconnect(rest: string): void {
-    if (rest === "never") return equal("wish", undefined, this.#wish());
-    if (this.#wishes.length) equal("wish", this.#now + duration(rest), this.#wishes.shift());
+    if (rest === "never") return equal("time of the request for a socket", undefined, this.#requestAt());
+    if (this.#requested.length) equal("time of the request for a socket", this.#now + duration(rest), this.#requested.shift());
     else {
-      equal("wish", this.#now + duration(rest), this.#view.due());
+      equal("time of the request for a socket", this.#now + duration(rest), this.#view.due());
       this.#pass(duration(rest));
-      this.#wishes.shift();
+      this.#requested.shift();
     }
   }
 
@@ -138,7 +138,7 @@ function view(of: View): number | undefined {
 
 function duration(text: string): number {
   const [, amount, unit] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
-  if (amount === undefined) throw new Error(`${text} is no duration`);
+  if (amount === undefined) throw new Error(`${text} is not a duration`);
   const scale = unit === "s" ? 1000 : unit === "m" ? 60_000 : unit === "h" ? 3_600_000 : 1;
   return Number(amount) * scale;
 }

@@ -7,7 +7,7 @@ const folder = new URL("../../../shared/client/testdata/scenarios/", import.meta
 
 describe("the exactly-once view", () => {
   const names = readdirSync(folder).filter((name) => name.endsWith(".txtar"));
-  it("has scenarios", () => expect(names).not.toHaveLength(0));
+  it("finds the files", () => expect(names).not.toHaveLength(0));
   it.each(names)("%s", (name) => {
     const [, script] = readFileSync(new URL(name, folder), "utf8").split("-- script --\n");
     new Scenario().run(script!);

@@ -6,7 +6,7 @@ const row = (threadId: string, used: number, more: Partial<ThreadInfo> = {}): Th
   ({ threadId, title: threadId, created: 1, updated: used, used, head: 0, ...more });
 const ids = (list: ThreadList): string => list.rows.map(({ threadId }) => threadId).join(" ");
 
-/** Asks for a page and takes the answer. */
+/** Requests a page and passes the reply to the list. */
 function page(list: ThreadList, requestId: string, threads: readonly ThreadInfo[], before?: string): void {
   list.asked(requestId);
   list.page({ type: "threads", requestId, threads, more: before !== undefined, ...(before !== undefined && { before }) });
@@ -21,7 +21,7 @@ describe("the list of threads", () => {
     expect(ids(list)).toBe("p z b a q");
   });
 
-  it("forgets what the first page no longer names, and keeps what came while it was asked for", () => {
+  it("removes rows that the first page lacks, and keeps rows that arrived after the request", () => {
     const list = new ThreadList();
     list.put([row("t1", 1), row("t2", 2), row("t3", 3), row("t4", 4)]);
     list.asked(FIRST_PAGE);
@@ -32,28 +32,28 @@ describe("the list of threads", () => {
     expect(ids(list)).toBe("t4 t2");
   });
 
-  it("grows by later pages, which take nothing away", () => {
+  it("grows by later pages, which remove no rows", () => {
     const list = new ThreadList();
     page(list, FIRST_PAGE, [row("t4", 4), row("t3", 3)], "c3");
     expect(list.older).toBe("c3");
     list.asked(OLDER_PAGE);
-    list.put([row("t2", 5)]); // used between two pages: it has moved up, and is in neither
+    list.put([row("t2", 5)]); // used between the two pages: it moved up, and neither page contains it
     list.page({ type: "threads", requestId: OLDER_PAGE, threads: [row("t1", 1)], more: false });
     expect(ids(list)).toBe("t2 t4 t3 t1");
     expect(list.older).toBeUndefined();
     page(list, FIRST_PAGE, [row("t2", 5), row("t4", 4)], "c4");
     expect(ids(list)).toBe("t2 t4 t3 t1");
-    expect(list.older).toBeUndefined(); // all of it is here
+    expect(list.older).toBeUndefined(); // the list is complete
   });
 
-  it("goes back to the first page if rows may lie between it and the known ones", () => {
+  it("continues from the first page if rows may be missing between it and the known ones", () => {
     const list = new ThreadList();
     page(list, FIRST_PAGE, [row("t2", 2), row("t1", 1)], "c1");
     page(list, OLDER_PAGE, [row("t0", 0)]);
     list.asked(OLDER_PAGE);
     page(list, FIRST_PAGE, [row("t9", 9), row("t8", 8)], "c8");
     expect(list.older).toBe("c8");
-    list.page({ type: "threads", requestId: OLDER_PAGE, threads: [row("t0", 0)], more: false }); // an answer from before
+    list.page({ type: "threads", requestId: OLDER_PAGE, threads: [row("t0", 0)], more: false }); // the reply to the earlier request
     expect(list.older).toBe("c8");
     page(list, OLDER_PAGE, [row("t7", 7), row("t2", 2)], "c2");
     expect([ids(list), list.older]).toEqual(["t9 t8 t7 t2 t1 t0", "c2"]);

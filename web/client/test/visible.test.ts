@@ -14,7 +14,7 @@ test.each(data.cases)("$name", ({ text, visible, line = visible }) => {
   expect(visibleLine(text)).toBe(line);
 });
 
-test("every character between two letters: hidden as the shared list says, and all that Unicode says nobody sees", () => {
+test("each character between two letters: spells out the shared list and all that Unicode calls invisible", () => {
   const hidden = new Set<number>();
   for (const span of data.hidden.split(" ")) {
     const [first, last = first] = span.split("-").map((end) => parseInt(end, 16));
@@ -23,7 +23,7 @@ test("every character between two letters: hidden as the shared list says, and a
   const unseen = /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Cc}\p{Zl}\p{Zp}]/u;
   const wrong: string[] = [];
   let plain = "";
-  for (let code = 0; code <= 0xe2000; code++) { // Go looks at all: here two planes and the hidden one are enough
+  for (let code = 0; code <= 0xe2000; code++) { // the Go test covers all; here two planes and the one with invisible characters suffice
     if (code === 0x20000) code = 0xdf000;
     if (code >= 0xd800 && code <= 0xdfff) continue;
     const char = String.fromCodePoint(code);
