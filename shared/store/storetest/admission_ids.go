@@ -87,18 +87,18 @@ func messageIDsAreUnique(t *testing.T, w *World) {
 
 // wantTaken checks that an admission was rejected because an id is already in use: the id of the message with this
 // index, or the run id if message is -1.
-func wantTaken(t *testing.T, what string, err error, message int) {
+func wantTaken(t *testing.T, action string, err error, message int) {
 	t.Helper()
 	var taken *store.TakenError
 	if !errors.As(err, &taken) || taken.Message != message || !errors.Is(err, chat.ErrBadID) {
-		t.Errorf("%s: got %v, want a TakenError for message %d", what, err, message)
+		t.Errorf("%s: got %v, want a TakenError for message %d", action, err, message)
 	}
 }
 
 // messageIDs checks that messages with hostile ids are rejected, and that an id which the caller's thread already has
 // is rejected too. If the caller does not have the thread, that id is accepted.
 func (c caller) messageIDs() error {
-	if c.met {
+	if c.single {
 		return nil
 	}
 	a := Asked("with-ids", c.thread)
@@ -107,28 +107,28 @@ func (c caller) messageIDs() error {
 			return fmt.Errorf("the message id %.20q was accepted", id)
 		}
 	}
-	a.Messages[0].ID = notedID
-	if c.holder != nil {
+	a.Messages[0].ID = listedMessageID
+	if c.lease != nil {
 		if !c.refuses(a, chat.ErrBadID) {
 			return errors.New("a message id was accepted twice")
 		}
 		return nil
 	}
-	_, err := c.mine.Admit(c.T.Context(), a)
+	_, err := c.store.Admit(c.T.Context(), a)
 	return err
 }
 
 // refuses reports whether the admission of a fails with want.
 func (c caller) refuses(a store.Admission, want error) bool {
-	_, err := c.mine.Admit(c.T.Context(), a)
+	_, err := c.store.Admit(c.T.Context(), a)
 	return errors.Is(err, want)
 }
 
 // repeated returns the admission of the queued run: the same that populate made if the caller has the run.
 func (c caller) repeated() store.Admission {
-	a := Asked(c.wait, c.thread)
-	if c.holder != nil {
-		a.Title, a.Messages[0].Content = "words of mine", "words of mine"
+	a := Asked(c.queued, c.thread)
+	if c.lease != nil {
+		a.Title, a.Messages[0].Content = callerText, callerText
 	}
 	return a
 }

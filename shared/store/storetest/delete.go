@@ -123,7 +123,7 @@ func deletedRuns(t *testing.T, w *World) {
 	w.DeleteThread(alice, "t3")
 	late := w.Claim(alice, unclaimed) // before its cancellation
 	if !late.Deleted() || running.Deleted() {
-		t.Errorf("Deleted: %v after a claim that follows the deletion, want true; %v after an earlier claim, want false",
+		t.Errorf("Deleted: %v if claimed after the deletion, want true; %v if claimed before, want false",
 			late.Deleted(), running.Deleted())
 	}
 	_, err := late.Append(ctx, []agui.Event{Started(late)})

@@ -25,11 +25,11 @@ func owned(t *testing.T, subject string, c chat.Connection) chat.Connection {
 	return c
 }
 
-// wantErr checks that the error of the operation what is want.
-func wantErr(t *testing.T, what string, got, want error) {
+// wantErr checks that the error of an action is want.
+func wantErr(t *testing.T, action string, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
-		t.Errorf("%s: got %v, want %v", what, got, want)
+		t.Errorf("%s: got %v, want %v", action, got, want)
 	}
 }
 
@@ -184,8 +184,8 @@ func expiry(t *testing.T, w *World) {
 	c := socket(1, "t1")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, c))
 	missing := 0
-	wantMissing := func(what string, err error) {
-		wantErr(t, what, err, chat.ErrNotFound)
+	wantMissing := func(action string, err error) {
+		wantErr(t, action, err, chat.ErrNotFound)
 		if errors.Is(err, chat.ErrNotFound) {
 			missing++
 		}
@@ -219,7 +219,7 @@ func (c caller) fill() error {
 	for range 11 {
 		row := socket(1, c.thread)
 		row.ID = chat.ConnectionID("new-" + rand.Text())
-		replaced, err := c.mine.Connect(c.T.Context(), row)
+		replaced, err := c.store.Connect(c.T.Context(), row)
 		if err != nil || len(replaced) > 0 {
 			return err
 		}
@@ -232,7 +232,7 @@ func connectionProbes() map[string]probe {
 		row := socket(1, c.thread)
 		row.ID, row.N = c.socket, 7
 		// ignored: the store sets the owner itself
-		row.Owner = chat.OwnerHash(chattest.User(c.T, "somebody else").Hash())
+		row.Owner = chat.OwnerHash(chattest.User(c.T, "another user").Hash())
 		return row
 	}
 	written := func(c caller, row chat.Connection, err error) (chat.Connection, error) {
@@ -242,36 +242,36 @@ func connectionProbes() map[string]probe {
 		return row, err
 	}
 	return map[string]probe{
-		"Store.Connect": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
-			if c.met {
+		"Store.Connect": {other: notFound, unsafe: true, creates: true, call: func(c caller) (any, error) {
+			if c.single {
 				return nil, c.fill()
 			}
-			if _, err := c.mine.Connect(c.T.Context(), named(c)); err != nil {
+			if _, err := c.store.Connect(c.T.Context(), named(c)); err != nil {
 				return nil, err
 			}
-			row, err := c.mine.Connection(c.T.Context(), c.socket)
+			row, err := c.store.Connection(c.T.Context(), c.socket)
 			return written(c, row, err)
 		}},
-		"Store.Connection": {theirs: notFound, unsafe: true, call: func(c caller) (any,
+		"Store.Connection": {other: notFound, unsafe: true, call: func(c caller) (any,
 			error) {
-			return c.mine.Connection(c.T.Context(), c.socket)
+			return c.store.Connection(c.T.Context(), c.socket)
 		}},
-		"Store.Watch": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
-			row, err := c.mine.Watch(c.T.Context(), named(c))
+		"Store.Watch": {other: notFound, unsafe: true, creates: true, call: func(c caller) (any, error) {
+			row, err := c.store.Watch(c.T.Context(), named(c))
 			return written(c, row, err)
 		}},
-		"Store.Connections": {theirs: empty, call: func(c caller) (any,
+		"Store.Connections": {other: empty, call: func(c caller) (any,
 			error) {
-			return c.mine.Connections(c.T.Context())
+			return c.store.Connections(c.T.Context())
 		}},
-		"Store.Disconnect": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Disconnect(c.T.Context(), c.socket)
+		"Store.Disconnect": {other: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.store.Disconnect(c.T.Context(), c.socket)
 		}},
-		"Store.Acknowledge": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
+		"Store.Acknowledge": {other: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.store.Acknowledge(c.T.Context(), c.socket, chat.Cursor{Epoch: "e", Seq: 7})
 		}},
-		"Store.RemoveConnection": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.RemoveConnection(c.T.Context(), c.socket)
+		"Store.RemoveConnection": {other: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.store.RemoveConnection(c.T.Context(), c.socket)
 		}},
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"carrel/shared/store"
 )
 
-// Asking is the last event of a run that ends with questions: may these be done?
+// Asking returns the last event of a run that is suspended with these interrupts. Each asks to approve a tool call.
 func Asking(h *store.Lease, expires time.Time, ids ...chat.InterruptID) agui.Event {
 	e := agui.Event{
 		Type: agui.RunFinished, ThreadID: h.Run().Thread, RunID: h.Run().ID,
@@ -35,7 +35,7 @@ func Asking(h *store.Lease, expires time.Time, ids ...chat.InterruptID) agui.Eve
 	return e
 }
 
-// Answering is an admission that approves these.
+// Answering returns an admission that approves these interrupts.
 func Answering(run chat.RunID, thread chat.ThreadID, ids ...chat.InterruptID) store.Admission {
 	a := Asked(run, thread)
 	a.Messages = nil
@@ -46,19 +46,20 @@ func Answering(run chat.RunID, thread chat.ThreadID, ids ...chat.InterruptID) st
 	return a
 }
 
-// suspend is a run that ends with questions, which wait for a day.
+// suspend makes a run that is suspended with interrupts. They expire after a day.
 func (w *World) suspend(s *store.Store, run chat.RunID, thread chat.ThreadID, ids ...chat.InterruptID) store.Thread {
 	w.T.Helper()
 	h := w.Begin(s, run, thread)
 	return w.End(h, Started(h), Asking(h, time.Time{}, ids...))
 }
 
-// wantInterrupted checks that an admission was refused for the questions that are open.
-func wantInterrupted(t *testing.T, what string, err error, open ...chat.InterruptID) {
+// wantInterrupted checks that an admission was rejected because of these open interrupts.
+func wantInterrupted(t *testing.T, action string, err error, open ...chat.InterruptID) {
 	t.Helper()
-	var refused *store.InterruptedError
-	if !errors.As(err, &refused) || !errors.Is(err, chat.ErrInterrupted) || !slices.Equal(idsOf(refused.Open), open) {
-		t.Errorf("%s: %v (%+v), want an interrupted one with %v", what, err, refused, open)
+	var interrupted *store.InterruptedError
+	if !errors.As(err, &interrupted) || !errors.Is(err, chat.ErrInterrupted) ||
+		!slices.Equal(idsOf(interrupted.Open), open) {
+		t.Errorf("%s: got %v (%+v), want an InterruptedError with %v", action, err, interrupted, open)
 	}
 }
 
@@ -70,7 +71,7 @@ func idsOf(open []agui.Interrupt) []chat.InterruptID {
 	return ids
 }
 
-// wantOpen checks what a thread waits with, wherever it is read.
+// wantOpen checks the open interrupts of a thread, both in Thread and in Threads.
 func (w *World) wantOpen(s *store.Store, thread chat.ThreadID, ids ...chat.InterruptID) {
 	w.T.Helper()
 	one := must[store.Thread](w.T)(s.Thread(w.T.Context(), thread))
@@ -80,11 +81,11 @@ func (w *World) wantOpen(s *store.Store, thread chat.ThreadID, ids ...chat.Inter
 	}
 	listed := slices.IndexFunc(page, func(t store.Thread) bool { return t.ID == thread })
 	if listed < 0 || !reflect.DeepEqual(page[listed], one) || !slices.Equal(idsOf(one.Interrupts), ids) {
-		w.T.Errorf("%s waits with %v, want %v; listed %+v", thread, idsOf(one.Interrupts), ids, page)
+		w.T.Errorf("the open interrupts of %s are %v, want %v; listed %+v", thread, idsOf(one.Interrupts), ids, page)
 	}
 }
 
-// input is the item of what a run was asked.
+// input returns the input item of a run.
 func (w *World) input(run chat.RunID) map[string]types.AttributeValue {
 	w.T.Helper()
 	for _, i := range w.items() {

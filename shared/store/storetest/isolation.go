@@ -16,40 +16,41 @@ import (
 	"carrel/shared/store"
 )
 
-// The isolation suite: every method of Store, Holder and Table is called by one user (mine) beside another (theirs) who
-// has everything that there is to find. Whatever is called, no item of theirs may change and no word of theirs may come
-// back. A method without a case here fails the suite.
+// The isolation suite: one user, the caller, calls every method of Store, Lease and Table while another user has every
+// kind of item in the same table. No call may change an item of the other user or return text of the other user. A
+// method without a case fails the suite.
 
-// caller is one user who calls methods.
+// caller is the user who calls the methods.
 type caller struct {
 	*World
 	*names
 	as     string
-	mine   *store.Store
-	holder *store.Lease // of mine's running run; nil if mine has none
-	met    bool         // called by Methods: only what the method itself asks for may be asked for
+	store  *store.Store
+	lease  *store.Lease // of the caller's running run; nil if there is none
+	single bool         // called by Methods: only the requests of the method itself are allowed
 }
 
-// outcome is what a call with names that are only theirs must give.
+// outcome is the required result of a call with names that only the other user has.
 type outcome int
 
 const (
 	notFound outcome = iota // chat.ErrNotFound
-	empty                   // nothing
-	fresh                   // a new thing of mine's own
-	anything                // it names nothing of anybody's
+	empty                   // no error and no items
+	succeeds                // no error: the result concerns only the caller
+	noNames                 // the method takes no names, so it is not called with names of the other user
 )
 
 // probe is one method's case.
 type probe struct {
-	theirs outcome
-	reads  bool // called with mine's own names it returns words of mine's
-	unsafe bool // it takes ids, and must refuse those that could leave their place in a key
-	makes  bool // of an id that nobody has it makes a thing of mine's: only API Gateway names connections
-	call   func(c caller) (any, error)
+	other  outcome // with names that only the other user has
+	reads  bool    // called with names that both users have, it returns callerText
+	unsafe bool    // it takes ids and must reject ids that could change the structure of a key
+	// called with an unknown id, it creates an item of the caller: only API Gateway chooses connection ids
+	creates bool
+	call    func(c caller) (any, error)
 }
 
-// briefPairs is how many pairs of users make test tries. make campaign tries all of them.
+// briefPairs is the number of pairs of users in make test. make campaign runs all pairs.
 const briefPairs = 3
 
 func isolation(t *testing.T, db *dynamodb.Client) {
@@ -64,7 +65,7 @@ func isolation(t *testing.T, db *dynamodb.Client) {
 				campaign.Only(t, "every method is called with the ids of more pairs of users")
 			}
 			m := matrix{calls: &calls, first: i == 0}
-			w, only, both := furnished(t, db, pair[1], i)
+			w, only, both := populated(t, db, pair[1], i)
 			m.only, m.both = only, both
 			for method, p := range cases {
 				t.Run(method, func(t *testing.T) {
@@ -75,46 +76,52 @@ func isolation(t *testing.T, db *dynamodb.Client) {
 	}
 	if !t.Failed() {
 		t.Attr("figure",
-			fmt.Sprintf("%d calls of %d methods by %d users with another's ids, shared, hostile and absent ones: nothing of another's read or changed",
+			fmt.Sprintf("%d calls of %d methods by %d users with ids of another user "+
+				"and shared, hostile and absent ids: no item of another user read or changed",
 				calls, len(cases), len(pairs())))
 	}
 }
 
-const secret = "SECRET of them"
+// secret is the text in all items of the other user, and callerText the text in the items of the caller.
+const (
+	secret     = "SECRET of the other user"
+	callerText = "text of the caller"
+)
 
-// furnished is a world in which theirs has everything: under names that are theirs only, and under names that mine will
-// use as well.
-func furnished(t *testing.T, db *dynamodb.Client, theirs string, alphabet int) (w *World, only, both names) {
-	return furnishedIn(NewWorld(t, db), theirs, alphabet)
+// populated returns a new table in which the user other has every kind of item: under names that only this user has,
+// and under names that the caller will use too.
+func populated(t *testing.T, db *dynamodb.Client, other string, alphabet int) (w *World, only, both names) {
+	return populatedIn(NewWorld(t, db), other, alphabet)
 }
 
-func furnishedIn(w *World, theirs string, alphabet int) (_ *World, only, both names) {
+// populatedIn stores the same items in the table of w.
+func populatedIn(w *World, other string, alphabet int) (_ *World, only, both names) {
 	t := w.T
 	t.Helper()
-	only, both = named(alphabet)
-	them := w.As(theirs)
+	only, both = nameSets(alphabet)
+	owner := w.As(other)
 	for _, n := range []*names{&only, &both} {
-		w.furnish(them, *n, secret)
-		w.ask(them, *n, secret)
-		n.epoch = must[store.Thread](t)(them.Thread(t.Context(), n.thread)).Epoch
+		w.populate(owner, *n, secret)
+		w.ask(owner, *n, secret)
+		n.epoch = must[store.Thread](t)(owner.Thread(t.Context(), n.thread)).Epoch
 	}
-	// of all names, only API Gateway's are nobody else's
-	both.socket = "of-mine-" + both.socket[:min(len(both.socket), 100)]
+	// connection ids are never shared: API Gateway chooses them
+	both.socket = "of-caller-" + both.socket[:min(len(both.socket), 100)]
 	return w, only, both
 }
 
-// fresh is the same table at the real time, without anything of subject's.
+// fresh returns the same table at the real time, after it has deleted all items of subject.
 func (w *World) fresh(t *testing.T, subject string) *World {
 	t.Helper()
 	v := &World{T: t, DB: w.DB, Name: w.Name, Clock: &Clock{}, Limits: w.Limits, Worker: w.Worker}
 	v.Table = v.With(w.DB)
 	own, _ := v.divide(subject)
-	// one by one they would be a third of all requests, which moto takes its time for
+	// single deletes would be a third of all requests, and moto is slow
 	for some := range slices.Chunk(own, 25) {
 		deletes := make([]types.WriteRequest, len(some))
 		for n, i := range some {
-			deletes[n].DeleteRequest = &types.DeleteRequest{Key: map[string]types.AttributeValue{"pk": i["pk"],
-				"sk": i["sk"]}}
+			key := map[string]types.AttributeValue{"pk": i["pk"], "sk": i["sk"]}
+			deletes[n].DeleteRequest = &types.DeleteRequest{Key: key}
 		}
 		left, err := w.DB.BatchWriteItem(t.Context(),
 			&dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{w.Name: deletes}})
@@ -125,20 +132,20 @@ func (w *World) fresh(t *testing.T, subject string) *World {
 	return v
 }
 
-// matrix is one pair's calls.
+// matrix makes the calls of one pair of users.
 type matrix struct {
 	only, both names
-	first      bool              // of the pairs: what has nothing to do with users is tried here alone
-	foreign    map[string]string // what all but the caller have
+	first      bool              // the first pair: checks that do not depend on the users run only here
+	foreign    map[string]string // the items of all users except the caller
 	calls      *int
 }
 
-// isolated makes the case's calls with names of theirs, with hostile ones, with names that nobody has, and with names
-// that both have.
+// isolated calls the method of p with hostile names, with names that only the other user has, with names that no user
+// has, and with names that both users have.
 func (m *matrix) isolated(c caller, p probe) {
 	t := c.T
 	t.Helper()
-	c.mine = c.As(c.as)
+	c.store = c.As(c.as)
 	if m.foreign == nil {
 		m.foreign = c.foreign()
 	}
@@ -147,64 +154,66 @@ func (m *matrix) isolated(c caller, p probe) {
 		c.names = n
 		return p.call(c)
 	}
-	check := func(what string, got any) {
+	check := func(names string, got any) {
 		t.Helper()
-		if said := fmt.Sprintf("%+v", got); strings.Contains(said, secret) {
-			t.Errorf("%s: it returned what is theirs: %s", what, said)
+		if text := fmt.Sprintf("%+v", got); strings.Contains(text, secret) {
+			t.Errorf("%s: it returned text of the other user: %s", names, text)
 		}
 		if after := c.foreign(); !reflect.DeepEqual(after, m.foreign) {
-			t.Errorf("%s: it changed what is theirs: %v, was %v", what, after, m.foreign)
+			t.Errorf("%s: it changed items of the other user: %v, were %v", names, after, m.foreign)
 			m.foreign = after
 		}
 	}
 	if p.unsafe && m.first {
 		for _, id := range hostile() {
 			_, err := call(&names{
-				thread: chat.ThreadID(id), asks: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id),
-				wait:   chat.RunID(id),
+				thread: chat.ThreadID(id), suspended: chat.ThreadID(id), done: chat.RunID(id), run: chat.RunID(id),
+				queued: chat.RunID(id),
 				socket: chat.ConnectionID(id), epoch: chat.Epoch(id),
 			})
 			wantErr(t, fmt.Sprintf("with the id %.20q", id), err, chat.ErrBadID)
 		}
-		check("with hostile ids", nil)
+		check("hostile ids", nil)
 	}
-	if p.theirs != anything {
+	if p.other != noNames {
 		got, err := call(&m.only)
 		p.judge(t, got, err)
-		check("with names of theirs", got)
-		if m.first && p.theirs != fresh && !p.makes {
-			absent := nobodys()
+		check("names of the other user", got)
+		if m.first && p.other != succeeds && !p.creates {
+			absent := absentNames()
 			none, unknown := call(&absent)
-			if what, want := m.only.without(got, err), absent.without(none, unknown); what != want {
-				t.Errorf("names of theirs give %s, and names that nobody has %s", what, want)
+			if result, want := m.only.without(got, err), absent.without(none, unknown); result != want {
+				t.Errorf("names of the other user give %s, unknown names give %s: they must be equal", result, want)
 			}
 		}
 	}
-	c.holder = c.furnish(c.mine, m.both, "words of mine")
+	c.lease = c.populate(c.store, m.both, callerText)
 	got, err := call(&m.both)
 	if err != nil {
-		t.Errorf("with names that both have: %v", err)
+		t.Errorf("names that both users have: %v", err)
 	}
-	if said := fmt.Sprintf("%+v", got); p.reads && !strings.Contains(said, "words of mine") {
-		t.Errorf("with names that both have: it did not return what is mine: %s", said)
+	if text := fmt.Sprintf("%+v", got); p.reads && !strings.Contains(text, callerText) {
+		t.Errorf("names that both users have: it did not return the text of the caller: %s", text)
 	}
-	check("with names that both have", got)
+	check("names that both users have", got)
 }
 
+// judge checks the result of a call with names of the other user.
 func (p probe) judge(t *testing.T, got any, err error) {
 	t.Helper()
 	switch {
-	case p.theirs == notFound:
-		wantErr(t, "with names of theirs", err, chat.ErrNotFound)
+	case p.other == notFound:
+		wantErr(t, "names of the other user", err, chat.ErrNotFound)
 	case err != nil:
-		t.Errorf("with names of theirs: %v", err)
-	case p.theirs == empty && got != nil && !reflect.ValueOf(got).IsZero() && reflect.ValueOf(got).Len() > 0:
-		t.Errorf("with names of theirs: got %+v, want nothing", got)
+		t.Errorf("names of the other user: %v", err)
+	case p.other == empty && got != nil && !reflect.ValueOf(got).IsZero() && reflect.ValueOf(got).Len() > 0:
+		t.Errorf("names of the other user: got %+v, want no items", got)
 	}
 }
 
-// furnish gives a user one of everything, with words to find in it.
-func (w *World) furnish(s *store.Store, n names, words string) *store.Lease {
+// populate stores a connection, a note, a thread and three runs of a user, with words in each text. It returns the
+// lease of the running run.
+func (w *World) populate(s *store.Store, n names, words string) *store.Lease {
 	w.T.Helper()
 	c := socket(1, n.thread)
 	c.ID = n.socket
@@ -215,16 +224,16 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Lease {
 		w.T.Fatal(err)
 	}
 	var running *store.Lease
-	for _, run := range []chat.RunID{n.done, n.run, n.wait} {
+	for _, run := range []chat.RunID{n.done, n.run, n.queued} {
 		a := Asked(run, n.thread)
 		a.Title, a.Messages[0].Content = words, words
 		if run == n.done {
-			a.Messages[0].ID = notedID
+			a.Messages[0].ID = listedMessageID
 		}
 		if _, err := s.Admit(w.T.Context(), a); err != nil {
 			w.T.Fatal(err)
 		}
-		if run == n.wait {
+		if run == n.queued {
 			continue
 		}
 		running = w.Claim(s, run)
@@ -237,14 +246,14 @@ func (w *World) furnish(s *store.Store, n names, words string) *store.Lease {
 	return running
 }
 
-// notedID is of a message of every furnished thread. It has no dot, so the thread notes it.
-const notedID = "noted"
+// listedMessageID is the id of a message in every populated thread. It contains no dot, so the thread records it.
+const listedMessageID = "listed"
 
-// ask gives a user a thread that waits for a person.
+// ask makes a thread that awaits input.
 func (w *World) ask(s *store.Store, n names, words string) {
 	w.T.Helper()
-	h := w.Begin(s, asks+n.done, n.asks)
-	asking := Asking(h, time.Time{}, n.question)
+	h := w.Begin(s, suspendedPrefix+n.done, n.suspended)
+	asking := Asking(h, time.Time{}, n.interrupt)
 	asking.Outcome.Interrupts[0].Message = words
 	w.End(h, Started(h), asking)
 }

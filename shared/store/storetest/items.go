@@ -13,7 +13,7 @@ import (
 	"carrel/shared/chat/chattest"
 )
 
-// items are all of the table.
+// items returns all items of the table.
 func (w *World) items() (all []map[string]types.AttributeValue) {
 	w.T.Helper()
 	pages := dynamodb.NewScanPaginator(w.DB, &dynamodb.ScanInput{TableName: &w.Name, ConsistentRead: aws.Bool(true)})
@@ -27,7 +27,7 @@ func (w *World) items() (all []map[string]types.AttributeValue) {
 	return all
 }
 
-// divide reads the table: what is subject's, and what is not.
+// divide reads the table and returns the items of subject and all other items.
 func (w *World) divide(subject string) (own, foreign []map[string]types.AttributeValue) {
 	w.T.Helper()
 	key := chattest.User(w.T, subject).Key()
@@ -42,7 +42,7 @@ func (w *World) divide(subject string) (own, foreign []map[string]types.Attribut
 	return own, foreign
 }
 
-// foreign is every item that is not the caller's, as text by key.
+// foreign returns every item that does not belong to the caller, as text by key.
 func (c caller) foreign() map[string]string {
 	c.T.Helper()
 	_, foreign := c.divide(c.as)
@@ -51,7 +51,7 @@ func (c caller) foreign() map[string]string {
 		items[stringOf(i["pk"])+" "+stringOf(i["sk"])] = textOf(i)
 	}
 	if len(items) == 0 {
-		c.T.Fatal("there is nothing of theirs to find")
+		c.T.Fatal("the other user has no items")
 	}
 	return items
 }
@@ -76,7 +76,7 @@ func item(pk, sk string) map[string]types.AttributeValue {
 	}
 }
 
-// plant puts an item of strings as it stands.
+// plant stores an item of string attributes directly in the table.
 func (w *World) plant(item map[string]string) {
 	w.T.Helper()
 	in := map[string]types.AttributeValue{}
@@ -88,7 +88,8 @@ func (w *World) plant(item map[string]string) {
 	}
 }
 
-// change updates one item as only a defect could; to is a number if it looks like one.
+// change updates one item directly in the table, to simulate a defect. The value to is stored as a number if it
+// consists of digits.
 func (w *World) change(pk, sk, change string, names map[string]string, to string) {
 	w.T.Helper()
 	var v types.AttributeValue = &types.AttributeValueMemberS{Value: to}
@@ -106,6 +107,7 @@ func (w *World) change(pk, sk, change string, names map[string]string, to string
 	}
 }
 
+// erase deletes one item directly from the table.
 func (w *World) erase(pk, sk string) {
 	w.T.Helper()
 	_, err := w.DB.DeleteItem(w.T.Context(), &dynamodb.DeleteItemInput{
@@ -132,7 +134,7 @@ func numberOf(v types.AttributeValue) (n int64) {
 	return n
 }
 
-// textOf is an item as text that is the same whenever the item is.
+// textOf returns an item as text. Equal items give equal texts.
 func textOf(item map[string]types.AttributeValue) string {
 	parts := []string{}
 	for name, v := range item {

@@ -14,10 +14,10 @@ import (
 	"carrel/shared/store"
 )
 
-// tick moves the clock on, so that what happens next has a later millisecond.
+// tick advances the clock, so that the next write has a later time in milliseconds.
 func (w *World) tick() { w.Clock.Advance(2 * time.Millisecond) }
 
-// threadPages reads a whole list of threads, page by page.
+// threadPages reads the whole list of threads and returns the ids of each page.
 func (w *World) threadPages(s *store.Store, limit int) (pages []string) {
 	w.T.Helper()
 	var next chat.ListCursor
@@ -29,9 +29,9 @@ func (w *World) threadPages(s *store.Store, limit int) (pages []string) {
 		ids := []string{}
 		for _, th := range page {
 			ids = append(ids, string(th.ID))
-			one, err := s.Thread(w.T.Context(), th.ID)
-			if err != nil || !reflect.DeepEqual(one, th) {
-				w.T.Errorf("listed %+v, read %+v, %v", th, one, err)
+			single, err := s.Thread(w.T.Context(), th.ID)
+			if err != nil || !reflect.DeepEqual(single, th) {
+				w.T.Errorf("Threads returned %+v, Thread returned %+v, %v", th, single, err)
 			}
 		}
 		pages = append(pages, strings.Join(ids, " "))
@@ -43,7 +43,7 @@ func (w *World) threadPages(s *store.Store, limit int) (pages []string) {
 	return nil
 }
 
-// threads: lists are in the order of last use, whatever the ids and the clocks that made them.
+// threads: the list is in the order of last use, independent of the ids of the threads.
 func threads(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for i, id := range []string{"m", "z", "deleted", "a", "t-ahead", "0"} {
@@ -52,22 +52,22 @@ func threads(t *testing.T, w *World) {
 	}
 	w.DeleteThread(alice, "deleted")
 	w.Complete(w.As("alic"), "r", "of-alic", "yes")
-	want := func(what string, limit int, pages ...string) {
+	want := func(action string, limit int, pages ...string) {
 		t.Helper()
 		if got := w.threadPages(alice, limit); !reflect.DeepEqual(got, pages) {
-			t.Errorf("%s, %d a page: %q, want %q", what, limit, got, pages)
+			t.Errorf("%s, %d a page: %q, want %q", action, limit, got, pages)
 		}
 	}
-	want("by last use", 9, "0 t-ahead a z m")
-	want("by last use", 2, "0 t-ahead", "a z", "m")
-	want("by last use", 0, "0", "t-ahead", "a", "z", "m")
-	want("by last use", 5, "0 t-ahead a z m")
+	want("order of last use", 9, "0 t-ahead a z m")
+	want("order of last use", 2, "0 t-ahead", "a z", "m")
+	want("order of last use", 0, "0", "t-ahead", "a", "z", "m")
+	want("order of last use", 5, "0 t-ahead a z m")
 	must[store.Thread](t)(alice.Rename(ctx, "z", "another title"))
-	want("a rename is no use", 9, "0 t-ahead a z m")
+	want("after a rename, which does not count as use", 9, "0 t-ahead a z m")
 	w.Admit(alice, "r8", "z")
 	w.tick()
-	w.Admit(alice, "r9", "z") // waits
-	want("a run is one, also while it waits", 9, "z 0 t-ahead a m")
+	w.Admit(alice, "r9", "z") // queued
+	want("after a run and a queued run", 9, "z 0 t-ahead a m")
 	if th := must[store.Thread](t)(alice.Thread(ctx, "z")); th.Used != must[store.Run](t)(alice.Run(ctx,
 		"r9")).Created || th.Pinned || th.Archived {
 		t.Errorf("the thread: %+v", th)
@@ -76,16 +76,17 @@ func threads(t *testing.T, w *World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.DeleteThread(alice, "0") // the very row that the cursor was made of
+	w.DeleteThread(alice, "0") // the cursor was made from this row
 	if page, end, err := alice.Threads(ctx, next, 9); err != nil || end != "" || len(page) != 3 ||
 		page[0].ID != "t-ahead" {
-		t.Errorf("behind a row that was deleted: %+v, %q, %v", page, end, err)
+		t.Errorf("the page after a deleted row: %+v, %q, %v", page, end, err)
 	}
 	_, err = alice.Thread(ctx, "unknown")
 	wantErr(t, "an unknown thread", err, chat.ErrNotFound)
 }
 
-// threadClasses: pinned threads come first and archived ones last, whenever they were used, and stay so when they are.
+// threadClasses: pinned threads come first and archived threads last, independent of their last use. A use does not
+// change this.
 func threadClasses(t *testing.T, w *World) {
 	alice := w.As("alice")
 	for i, id := range []chat.ThreadID{"a", "b", "c", "d"} {
@@ -105,7 +106,7 @@ func threadClasses(t *testing.T, w *World) {
 	}
 }
 
-// class gives a thread another class, behind the store's back.
+// class changes the class of a thread directly in the table.
 func (w *World) class(subject string, thread chat.ThreadID, class string) {
 	w.T.Helper()
 	for _, i := range w.items() {
@@ -117,8 +118,8 @@ func (w *World) class(subject string, thread chat.ThreadID, class string) {
 	}
 }
 
-// runs: a page of a user's runs, newest first, whatever has become of them, without what was asked; and of the first
-// page all that have not ended.
+// runs: pages list the runs of a user in every state, newest first and without their input. The first page also
+// contains all runs that have not ended.
 func runs(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Begin(alice, "zz-runs", "t9")
@@ -137,7 +138,7 @@ func runs(t *testing.T, w *World) {
 		99: {all}, 6: {all}, 5: {all, "zz-runs running"}, 0: nil,
 		2: {"r4 queued r3 running zz-runs running", "r7 finished r8 finished", "r9 finished zz-runs running"},
 	} {
-		if want == nil { // it is 1
+		if want == nil { // limit 0 counts as 1
 			want = []string{"r4 queued r3 running zz-runs running", "r3 running", "r7 finished", "r8 finished",
 				"r9 finished", "zz-runs running"}
 		}
@@ -151,13 +152,14 @@ func runs(t *testing.T, w *World) {
 	}
 	w.Clock.Advance(91 * 24 * time.Hour)
 	if page, end, err := alice.Runs(ctx, next, 9); err != nil || end != "" || len(page) > 0 {
-		t.Errorf("behind a cursor of 91 days ago: %+v, %q, %v", page, end, err)
+		t.Errorf("the page after a cursor that is 91 days old: %+v, %q, %v", page, end, err)
 	}
 	if page, next, err := w.As("alic").Runs(ctx, "", 9); err != nil || next != "" || len(page) > 0 {
 		t.Errorf("after 91 days: %+v, %q, %v", page, next, err)
 	}
 }
 
+// runPages reads the whole list of runs and returns the ids and states of each page.
 func (w *World) runPages(s *store.Store, limit int) (pages []string) {
 	w.T.Helper()
 	var next chat.ListCursor
@@ -166,14 +168,14 @@ func (w *World) runPages(s *store.Store, limit int) (pages []string) {
 		if err != nil {
 			w.T.Fatal(err)
 		}
-		said := []string{}
+		listed := []string{}
 		for _, r := range page {
-			said = append(said, string(r.ID), string(r.Status))
-			if one := must[store.Run](w.T)(s.Run(w.T.Context(), r.ID)); !reflect.DeepEqual(r, one) {
-				w.T.Errorf("listed %+v, read %+v", r, one)
+			listed = append(listed, string(r.ID), string(r.Status))
+			if single := must[store.Run](w.T)(s.Run(w.T.Context(), r.ID)); !reflect.DeepEqual(r, single) {
+				w.T.Errorf("Runs returned %+v, Run returned %+v", r, single)
 			}
 		}
-		pages = append(pages, strings.Join(said, " "))
+		pages = append(pages, strings.Join(listed, " "))
 		if next = after; next == "" {
 			return pages
 		}
@@ -182,8 +184,9 @@ func (w *World) runPages(s *store.Store, limit int) (pages []string) {
 	return nil
 }
 
-// strangeCursors are cursors that no list of threads has made (T is the prefix of its rows), or none of runs (R).
-func strangeCursors(prefix string) []chat.ListCursor {
+// invalidCursors returns cursors that the list with this prefix never makes. The prefix is T for the list of threads
+// and R for the list of runs.
+func invalidCursors(prefix string) []chat.ListCursor {
 	other := map[string]string{"T": "R#1700000000000#x", "R": "T#1#1700000000000#x"}[prefix]
 	class := map[string]string{"T": "1#", "R": ""}[prefix]
 	all := []chat.ListCursor{"~", "t1", "_w", "IyM="}
@@ -200,23 +203,23 @@ func strangeCursors(prefix string) []chat.ListCursor {
 	return all
 }
 
-// cursors calls a list with cursors that it has not made, which it refuses, and with one of theirs, which says nothing
-// but a place in mine's list.
+// cursors checks that a list rejects invalid cursors, and that it accepts a cursor of the other user, which only
+// selects a place in the caller's own list.
 func cursors[T any](c caller, prefix string, list func(before chat.ListCursor) ([]T, chat.ListCursor, error)) error {
-	if c.met {
+	if c.single {
 		return nil
 	}
-	for _, before := range strangeCursors(prefix) {
+	for _, before := range invalidCursors(prefix) {
 		if page, next, err := list(before); err == nil || len(page) > 0 || next != "" {
-			return fmt.Errorf("the cursor %q gave %+v, %q", before, page, next)
+			return fmt.Errorf("the invalid cursor %q returned %+v, %q", before, page, next)
 		}
 	}
-	_, _, err := list(c.theirCursor(prefix))
+	_, _, err := list(c.otherCursor(prefix))
 	return err
 }
 
-// theirCursor is behind the newest row of the list that is not mine's.
-func (c caller) theirCursor(prefix string) chat.ListCursor {
+// otherCursor returns a cursor after the newest row of another user's list.
+func (c caller) otherCursor(prefix string) chat.ListCursor {
 	_, foreign := c.divide(c.as)
 	newest := ""
 	for _, i := range foreign {
@@ -227,17 +230,17 @@ func (c caller) theirCursor(prefix string) chat.ListCursor {
 	return chat.ListCursor(base64.RawURLEncoding.EncodeToString([]byte(newest)))
 }
 
-// listedRuns is the case of Store.Runs.
+// listedRuns is the call in the case of Store.Runs.
 func (c caller) listedRuns() (any, error) {
 	err := cursors(c, "R", func(before chat.ListCursor) ([]store.Run, chat.ListCursor, error) {
-		return c.mine.Runs(c.T.Context(), before, 9)
+		return c.store.Runs(c.T.Context(), before, 9)
 	})
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := c.mine.Runs(c.T.Context(), "", 99)
-	if err == nil && (next != "" || c.holder != nil && len(page) != 3) {
-		err = fmt.Errorf("mine are %+v, behind them %q", page, next)
+	page, next, err := c.store.Runs(c.T.Context(), "", 99)
+	if err == nil && (next != "" || c.lease != nil && len(page) != 3) {
+		err = fmt.Errorf("the runs of the caller are %+v, the next cursor %q", page, next)
 	}
 	return page, err
 }

@@ -10,31 +10,32 @@ import (
 	"carrel/shared/store"
 )
 
-// Methods makes a table of this name, furnishes it for as and for somebody else, and calls every method of the store
-// once for as, with names that both have: each through f, which gets the method's name and may call it as often as it
-// likes. All requests are db's, the furnishing's too: whoever wants others for the methods changes db's credentials in
-// f.
+// Methods creates a table with this name, stores items for the user as and for another user, and passes the call of
+// every method of the store to f. The calls act for as, with names that both users have. f gets the name of the method
+// and may make the call more than once. All requests use db, also the requests that store the items: to make the calls
+// with other credentials, change the credentials of db in f.
 func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method string, call func() error)) {
 	t.Helper()
-	w, _, both := furnishedIn(newWorld(t, db, name), as+" beside", 0)
+	w, _, both := populatedIn(newWorld(t, db, name), as+" beside", 0)
 	for method, p := range probes() {
 		c := caller{World: w.fresh(t, as), as: as, names: &both}
-		c.mine = c.As(as)
-		c.holder = c.furnish(c.mine, both, "words of mine")
-		c.met = true
-		if method == "Store.Admit" { // what it answers
-			c.ask(c.mine, both, "words of mine")
+		c.store = c.As(as)
+		c.lease = c.populate(c.store, both, callerText)
+		c.single = true
+		if method == "Store.Admit" { // the interrupt that the call responds to
+			c.ask(c.store, both, callerText)
 		}
 		f(method, func() error {
-			at := c.Clock.ahead.Load()
-			defer c.Clock.ahead.Store(at) // each call has the time that the first one had
+			ahead := c.Clock.ahead.Load()
+			defer c.Clock.ahead.Store(ahead) // each call starts at the time of the first call
 			_, err := p.call(c)
 			return err
 		})
 	}
 }
 
-// Uncovered compares the methods that there are with the cases and says what is missing or has no method any more.
+// Uncovered compares the methods of the store with the cases. It reports each method without a case and each case
+// without a method.
 func Uncovered[P any](cases map[string]P) []string {
 	methods := []string{}
 	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](),
@@ -51,7 +52,7 @@ func Uncovered[P any](cases map[string]P) []string {
 	}
 	for name := range cases {
 		if !slices.Contains(methods, name) {
-			problems = append(problems, name+" has an isolation case but is no method any more: remove it")
+			problems = append(problems, name+" has an isolation case, but the method does not exist: remove the case")
 		}
 	}
 	return problems

@@ -9,16 +9,17 @@ import (
 	"carrel/shared/chat"
 )
 
+// notes: a user saves, lists and deletes notes. A number is never used again, and the numbers of users are independent.
 func notes(t *testing.T, w *World) {
 	ctx, alice, bob := t.Context(), w.As("alice"), w.As("bob")
-	texts := func(what string, want ...string) {
+	texts := func(when string, want ...string) {
 		t.Helper()
 		var got []string
 		for _, n := range must[[]chat.Note](t)(alice.Notes(ctx)) {
 			got = append(got, fmt.Sprintf("%d %s", n.ID, n.Text))
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", what, got, want)
+			t.Errorf("%s: %q, want %q", when, got, want)
 		}
 	}
 	texts("at first")
@@ -42,7 +43,7 @@ func notes(t *testing.T, w *World) {
 		t.Error(err)
 	}
 	must[chat.Note](t)(alice.SaveNote(ctx, "five"))
-	wantErr(t, "a number that a deleted note had", alice.DeleteNote(ctx, 4), chat.ErrNotFound)
+	wantErr(t, "the number of a deleted note", alice.DeleteNote(ctx, 4), chat.ErrNotFound)
 	texts("at last", "1 one", "3 three", "5 five")
 	if n := must[chat.Note](t)(bob.SaveNote(ctx, "bob's")); n.ID != 2 {
 		t.Errorf("bob's second note is %+v", n)
@@ -54,6 +55,7 @@ func notes(t *testing.T, w *World) {
 	}
 }
 
+// notesAreBounded: a user has at most 200 notes.
 func notesAreBounded(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for range 200 {

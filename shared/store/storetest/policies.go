@@ -15,14 +15,14 @@ import (
 	"carrel/shared/store"
 )
 
-// reached is how far a run has come when another asks for its thread.
-type reached struct {
+// progress is the state of a run when another run is admitted on its thread.
+type progress struct {
 	name string
-	come func(w *World, h *store.Lease)
+	make func(w *World, h *store.Lease)
 }
 
-func reaches() []reached {
-	return []reached{
+func progresses() []progress {
+	return []progress{
 		{"claimed only", func(*World, *store.Lease) {}},
 		{"before the first token", func(w *World, h *store.Lease) { w.Append(h, Started(h)) }},
 		{"mid text", func(w *World, h *store.Lease) { w.Append(h, append([]agui.Event{Started(h)}, half()...)...) }},
@@ -30,13 +30,15 @@ func reaches() []reached {
 	}
 }
 
+// half returns the events of a message that has not ended.
 func half() []agui.Event {
 	return []agui.Event{
 		{Type: agui.TextMessageStart, MessageID: "a", Role: agui.RoleAssistant},
-		{Type: agui.TextMessageContent, MessageID: "a", Delta: "what it had said"},
+		{Type: agui.TextMessageContent, MessageID: "a", Delta: "half a message"},
 	}
 }
 
+// calling returns the events of a tool call without a result.
 func calling() []agui.Event {
 	return []agui.Event{
 		{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "calc"},
@@ -45,16 +47,17 @@ func calling() []agui.Event {
 	}
 }
 
-// Cancelled is the last event of a run whose user asked it to stop.
+// Cancelled returns the last event of a cancelled run.
 func Cancelled(h *store.Lease) agui.Event {
 	e := Finished(h)
 	e.Outcome = &agui.Outcome{Type: agui.OutcomeCancelled}
 	return e
 }
 
-// policies: what becomes of a run, of the one that it comes upon wherever that is, and of the one that waits already.
+// policies: a new run on a busy thread is queued, is rejected or interrupts, whatever the progress of the running run.
+// The queued runs of the thread start in the right order.
 func policies(t *testing.T, w *World) {
-	for i, at := range reaches() {
+	for i, at := range progresses() {
 		for _, policy := range []chat.WhenBusy{chat.Enqueue, chat.Reject, chat.Interrupt} {
 			t.Run(fmt.Sprintf("%s, %s", at.name, policy), func(t *testing.T) {
 				v := *w
@@ -65,10 +68,11 @@ func policies(t *testing.T, w *World) {
 	}
 }
 
-func (w *World) policy(policy chat.WhenBusy, user string, at reached) {
+// policy admits a run with a policy while another run of the thread has made this progress.
+func (w *World) policy(policy chat.WhenBusy, user string, at progress) {
 	t, ctx, s := w.T, w.T.Context(), w.As(user)
 	h := w.Begin(s, "r1", "t1")
-	at.come(w, h)
+	at.make(w, h)
 	w.Admit(s, "w1", "t1")
 	a := Asked("r2", "t1")
 	a.WhenBusy = policy
@@ -85,21 +89,21 @@ func (w *World) policy(policy chat.WhenBusy, user string, at reached) {
 		t.Fatalf("the second run: %+v, %v", admitted, err)
 	}
 	if stop := must[bool](t)(h.CancelRequested(ctx)); stop != (policy == chat.Interrupt) {
-		t.Errorf("the running run is to stop: %v", stop)
+		t.Errorf("a cancellation was requested for the running run: %v", stop)
 	}
 	if got := must[[]store.Run](t)(s.StartQueued(ctx)); len(got) > 0 {
-		t.Errorf("started beside it: %v", got)
+		t.Errorf("started while the thread has a running run: %v", got)
 	}
 	epoch := h.Thread().Epoch
-	said := must[[]store.Record](t)(s.Log(ctx, "t1", epoch, 0, 99))
+	before := must[[]store.Record](t)(s.Log(ctx, "t1", epoch, 0, 99))
 	ends := []agui.Event{last}
-	if len(said) == 0 {
+	if len(before) == 0 {
 		ends = []agui.Event{Started(h), last}
 	}
 	w.End(h, ends...)
 	log := must[[]store.Record](t)(s.Log(ctx, "t1", epoch, 0, 99))
-	if len(log) != len(said)+1 || len(said) > 0 && !reflect.DeepEqual(log[:len(said)], said) {
-		t.Errorf("what it had said is not what stays: %+v, then %+v", said, log)
+	if len(log) != len(before)+1 || len(before) > 0 && !reflect.DeepEqual(log[:len(before)], before) {
+		t.Errorf("the log changed from %+v to %+v, want one more record", before, log)
 	}
 	if r := must[store.Run](t)(s.Run(ctx, "r1")); r.Status == chat.RunCancelled != (policy == chat.Interrupt) {
 		t.Errorf("the running run ended %s", r.Status)
@@ -107,7 +111,8 @@ func (w *World) policy(policy chat.WhenBusy, user string, at reached) {
 	w.inOrder(s, order)
 }
 
-// inOrder has what waits begin and end, one after the other, and then nobody is left.
+// inOrder starts, claims and ends the queued runs one after the other, and checks that they start in this order and
+// that the run queue is empty at the end.
 func (w *World) inOrder(s *store.Store, order []chat.RunID) {
 	w.T.Helper()
 	ctx := w.T.Context()
@@ -118,12 +123,13 @@ func (w *World) inOrder(s *store.Store, order []chat.RunID) {
 		h := w.Claim(s, want)
 		w.End(h, Started(h), Finished(h))
 	}
-	if d := must[runqueue.Queue](w.T)(s.RunQueue(ctx)); len(d.Slots)+len(d.Queued) > 0 {
-		w.T.Errorf("the desk: %+v", d)
+	if q := must[runqueue.Queue](w.T)(s.RunQueue(ctx)); len(q.Slots)+len(q.Queued) > 0 {
+		w.T.Errorf("the run queue: %+v", q)
 	}
 }
 
-// interruptedUnclaimed: a run that nobody has claimed yet is asked to stop as well, and whoever claims it is told.
+// interruptedUnclaimed: an interrupting run also requests the cancellation of a run that is not claimed yet. The worker
+// that claims that run reads the request.
 func interruptedUnclaimed(t *testing.T, w *World) {
 	alice := w.As("alice")
 	w.Admit(alice, "r1", "t1")
@@ -134,13 +140,14 @@ func interruptedUnclaimed(t *testing.T, w *World) {
 	}
 	h := w.Claim(alice, "r1")
 	if !h.Run().CancelRequested || !must[bool](t)(h.CancelRequested(t.Context())) {
-		t.Error("its worker is not told")
+		t.Error("the worker does not read the requested cancellation")
 	}
 	w.End(h, Started(h), Cancelled(h))
 	w.inOrder(alice, []chat.RunID{"r2"})
 }
 
-// rateLimit: as many runs as the bucket holds, then one for each token; what is no new run costs none.
+// rateLimit: a user may admit as many runs as the bucket holds, then one for each new token. An admission that makes no
+// new run takes no token.
 func rateLimit(t *testing.T, w *World) {
 	ctx := t.Context()
 	w.Limits = chat.DefaultLimits()
@@ -173,14 +180,14 @@ func rateLimit(t *testing.T, w *World) {
 		case c.want == 0 && err != nil, c.want != 0 && !errors.As(err, &limited):
 			t.Errorf("after %s: %v", c.ahead, err)
 		case c.want != 0 && limited.After != c.want:
-			t.Errorf("after %s it is to come again after %s, want %s", c.ahead, limited.After, c.want)
+			t.Errorf("after %s the retry time is %s, want %s", c.ahead, limited.After, c.want)
 		}
 	}
-	w.Admit(w.As("bob"), "r1", "t1") // has a bucket of his own
+	w.Admit(w.As("bob"), "r1", "t1") // bob has his own bucket
 }
 
-// closing: of a user who is being erased nothing is admitted or started, and what waits can be cancelled.
-func closing(t *testing.T, w *World) {
+// erasing: while a user is being erased no run is admitted or started. Queued runs can be cancelled.
+func erasing(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "w1", "t1")
@@ -195,12 +202,12 @@ func closing(t *testing.T, w *World) {
 	}
 	_, err := alice.Admit(ctx, Asked("x", "t2"))
 	wantErr(t, "a run", err, chat.ErrClosed)
-	w.set(item("U#alice", "QUEUE"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the tombstone is past
-	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Queued) > 0 {
-		t.Errorf("the desk: %+v", d)
+	w.set(item("U#alice", "QUEUE"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the erasure mark has expired
+	if q := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(q.Queued) > 0 {
+		t.Errorf("the run queue: %+v", q)
 	}
 	w.Admit(alice, "x", "t2")
-	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) != 1 || d.Slots["x"] != "t2" {
-		t.Errorf("the desk: %+v", d)
+	if q := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(q.Slots) != 1 || q.Slots["x"] != "t2" {
+		t.Errorf("the run queue: %+v", q)
 	}
 }

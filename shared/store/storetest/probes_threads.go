@@ -11,50 +11,50 @@ import (
 
 func threadProbes() map[string]probe {
 	return map[string]probe{
-		"Store.Thread": {theirs: notFound, reads: true, unsafe: true, call: func(c caller) (any,
+		"Store.Thread": {other: notFound, reads: true, unsafe: true, call: func(c caller) (any,
 			error) {
-			return c.mine.Thread(c.T.Context(), c.thread)
+			return c.store.Thread(c.T.Context(), c.thread)
 		}},
-		"Store.Threads": {theirs: empty, reads: true, call: func(c caller) (any, error) {
+		"Store.Threads": {other: empty, reads: true, call: func(c caller) (any, error) {
 			err := cursors(c, "T", func(before chat.ListCursor) ([]store.Thread, chat.ListCursor, error) {
-				return c.mine.Threads(c.T.Context(), before, 9)
+				return c.store.Threads(c.T.Context(), before, 9)
 			})
 			if err != nil {
 				return nil, err
 			}
-			page, next, err := c.mine.Threads(c.T.Context(), "", 99)
+			page, next, err := c.store.Threads(c.T.Context(), "", 99)
 			if next != "" {
 				err = fmt.Errorf("more than %v", page)
 			}
 			return page, err
 		}},
-		"Store.Rename": {theirs: notFound, unsafe: true, call: func(c caller) (any,
+		"Store.Rename": {other: notFound, unsafe: true, call: func(c caller) (any,
 			error) {
-			return c.mine.Rename(c.T.Context(), c.thread, "title of mine")
+			return c.store.Rename(c.T.Context(), c.thread, "title of the caller")
 		}},
-		"Store.Delete": {theirs: notFound, unsafe: true, call: func(c caller) (any,
+		"Store.Delete": {other: notFound, unsafe: true, call: func(c caller) (any,
 			error) {
-			return c.mine.Delete(c.T.Context(), c.thread)
+			return c.store.Delete(c.T.Context(), c.thread)
 		}},
-		"Store.Erase": {theirs: empty, unsafe: true, call: func(c caller) (any, error) {
-			return nil, c.mine.Erase(c.T.Context(), store.Erasure{Thread: c.thread, Epoch: c.ownEpoch()})
+		"Store.Erase": {other: empty, unsafe: true, call: func(c caller) (any, error) {
+			return nil, c.store.Erase(c.T.Context(), store.Erasure{Thread: c.thread, Epoch: c.ownEpoch()})
 		}},
-		"Store.CancelRuns": {theirs: empty, unsafe: true, call: func(c caller) (any,
+		"Store.CancelRuns": {other: empty, unsafe: true, call: func(c caller) (any,
 			error) {
-			return c.mine.CancelRuns(c.T.Context(), c.thread)
+			return c.store.CancelRuns(c.T.Context(), c.thread)
 		}},
-		// Theirs is asked for with the other's very epoch: knowing it must not help.
-		"Store.Log": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
-			return c.mine.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
+		// The log of the other user is requested with its right epoch: knowing the epoch must not give access.
+		"Store.Log": {other: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
+			return c.store.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
 		}},
-		"Store.Last": {theirs: anything, unsafe: true, call: func(c caller) (any, error) {
-			if r, err := c.mine.Last(c.T.Context(), c.thread, c.epoch); err != nil || r.Last != 0 {
-				return nil, fmt.Errorf("with their epoch the last is %+v, %w", r, err)
+		"Store.Last": {other: noNames, unsafe: true, call: func(c caller) (any, error) {
+			if r, err := c.store.Last(c.T.Context(), c.thread, c.epoch); err != nil || r.Last != 0 {
+				return nil, fmt.Errorf("with the epoch of the other user the last record is %+v, %w", r, err)
 			}
-			return c.mine.Last(c.T.Context(), c.thread, c.ownEpoch())
+			return c.store.Last(c.T.Context(), c.thread, c.ownEpoch())
 		}},
-		"Store.Transcripts": {theirs: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
-			ts, _, err := c.mine.Transcripts(c.T.Context(), store.Thread{ID: c.thread, Epoch: c.ownEpoch(), Head: 99},
+		"Store.Transcripts": {other: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
+			ts, _, err := c.store.Transcripts(c.T.Context(), store.Thread{ID: c.thread, Epoch: c.ownEpoch(), Head: 99},
 				0, 99)
 			return ts, err
 		}},
@@ -63,32 +63,33 @@ func threadProbes() map[string]probe {
 
 func noteProbes() map[string]probe {
 	return map[string]probe{
-		"Store.SaveNote": {theirs: fresh, call: func(c caller) (any, error) {
-			n, err := c.mine.SaveNote(c.T.Context(), "words of mine")
-			if err == nil && n.ID != 1 && c.holder == nil {
+		"Store.SaveNote": {other: succeeds, call: func(c caller) (any, error) {
+			n, err := c.store.SaveNote(c.T.Context(), callerText)
+			if err == nil && n.ID != 1 && c.lease == nil {
 				err = fmt.Errorf("the first note is number %d", n.ID)
 			}
 			return n, err
 		}},
-		"Store.Notes": {theirs: empty, reads: true, call: func(c caller) (any,
+		"Store.Notes": {other: empty, reads: true, call: func(c caller) (any,
 			error) {
-			return c.mine.Notes(c.T.Context())
+			return c.store.Notes(c.T.Context())
 		}},
-		"Store.DeleteNote": {theirs: notFound, call: func(c caller) (any, error) {
-			// none of them a number that has its place in a key
+		"Store.DeleteNote": {other: notFound, call: func(c caller) (any, error) {
+			// numbers that have no key
 			for _, id := range []int{0, -1, 1_000_000, math.MinInt} {
-				if err := c.mine.DeleteNote(c.T.Context(), id); !errors.Is(err, chat.ErrNotFound) {
+				if err := c.store.DeleteNote(c.T.Context(), id); !errors.Is(err, chat.ErrNotFound) {
 					return nil, fmt.Errorf("note %d: %w", id, err)
 				}
 			}
-			return nil, c.mine.DeleteNote(c.T.Context(), 1)
+			return nil, c.store.DeleteNote(c.T.Context(), 1)
 		}},
 	}
 }
 
-// ownEpoch is mine's epoch of the thread, or theirs if mine has none: knowing it must not help.
+// ownEpoch returns the epoch of the caller's thread, or of the other user's thread if the caller has none: knowing that
+// epoch must not give access.
 func (c caller) ownEpoch() chat.Epoch {
-	if th, err := c.mine.Thread(c.T.Context(), c.thread); err == nil {
+	if th, err := c.store.Thread(c.T.Context(), c.thread); err == nil {
 		return th.Epoch
 	}
 	return c.epoch

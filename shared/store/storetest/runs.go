@@ -22,13 +22,13 @@ func claim(t *testing.T, w *World) {
 	w.Admit(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
 	_, err = alice.Claim(ctx, "r2")
-	wantErr(t, "claim of a waiting run", err, chat.ErrNotClaimed)
+	wantErr(t, "claim of a queued run", err, chat.ErrNotClaimed)
 	h := w.Claim(alice, "r1")
 	if r := h.Run(); r.Fence != 1 || r.Status != chat.RunRunning || !r.LeaseExpires.Equal(h.Expires()) {
 		t.Errorf("claimed %+v", r)
 	}
 	if !reflect.DeepEqual(h.Input(), Asked("r1", "t1")) || h.Thread().ID != "t1" || len(h.PreviousEvents()) > 0 {
-		t.Errorf("input %+v, thread %+v, earlier %v", h.Input(), h.Thread(), h.PreviousEvents())
+		t.Errorf("input %+v, thread %+v, previous events %v", h.Input(), h.Thread(), h.PreviousEvents())
 	}
 	_, err = alice.Claim(ctx, "r1")
 	wantErr(t, "claim of a claimed run", err, chat.ErrNotClaimed)
@@ -41,24 +41,24 @@ func claim(t *testing.T, w *World) {
 	wantErr(t, "claim of a renewed run", err, chat.ErrNotClaimed)
 	w.Clock.Advance(10 * time.Second)
 	if again := w.Claim(alice, "r1"); again.Run().Fence != 2 {
-		t.Errorf("claimed after the lease: %+v", again.Run())
+		t.Errorf("claimed after the lease expired: %+v", again.Run())
 	}
 }
 
-// owner: a run that names another user than the key it lies under is nobody's to work on, and stays as it is.
+// owner: a run whose user attribute differs from the user of its key cannot be claimed and is not changed.
 func owner(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Admit(alice, "r1", "t1")
 	w.change("U#alice", "RUN#r1", "SET #user = :t", map[string]string{"#user": "user"}, "bob")
 	_, err := alice.Claim(ctx, "r1")
-	wantErr(t, "claim of what is bob's by its own word", err, chat.ErrForeign)
+	wantErr(t, "claim of a run that names bob", err, chat.ErrForeign)
 	_, err = alice.ClaimUnclaimed(ctx, "r1")
-	wantErr(t, "claim of what is bob's, to end it", err, chat.ErrForeign)
+	wantErr(t, "claim of an unclaimed run that names bob", err, chat.ErrForeign)
 	w.Clock.Advance(4 * time.Minute)
 	_, err = alice.ClaimExpired(ctx, "r1")
-	wantErr(t, "claim of what is bob's and expired", err, chat.ErrForeign)
+	wantErr(t, "claim of an expired run that names bob", err, chat.ErrForeign)
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunAdmitted || r.Fence != 0 {
-		t.Errorf("it was changed: %+v", r)
+		t.Errorf("the run was changed: %+v", r)
 	}
 }
 
@@ -89,10 +89,10 @@ func log(t *testing.T, w *World) {
 	}
 	if last := must[store.Record](t)(alice.Last(ctx, "t1", epoch)); !reflect.DeepEqual(last, want[2]) ||
 		last.Last != 7 {
-		t.Errorf("the last is %+v", last)
+		t.Errorf("the last record is %+v", last)
 	}
 	if last := must[store.Record](t)(alice.Last(ctx, "t1", "another")); last.Last != 0 {
-		t.Errorf("the last of another epoch is %+v", last)
+		t.Errorf("the last record of another epoch is %+v", last)
 	}
 	_, err := alice.Log(ctx, "t1", "a#b", 0, 9)
 	wantErr(t, "an epoch that no thread has", err, chat.ErrBadID)
@@ -103,21 +103,21 @@ func end(t *testing.T, w *World) {
 	h := w.Begin(alice, "r1", "t1")
 	w.Append(h, Started(h))
 	if _, _, err := h.End(ctx, Said("a", "no end")); err == nil {
-		t.Error("ended without a terminal event")
+		t.Error("End succeeded without a terminal event")
 	}
 	seq, thread, err := h.End(ctx, append(Said("a", "answer"), Finished(h)))
 	if err != nil || seq != 2 || thread.Head != 5 {
 		t.Fatalf("ended at %d, %+v, %v", seq, thread, err)
 	}
 	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")); !reflect.DeepEqual(got, thread) {
-		t.Errorf("the thread is %+v, was answered %+v", got, thread)
+		t.Errorf("Thread returned %+v, End returned %+v", got, thread)
 	}
 	run := must[store.Run](t)(alice.Run(ctx, "r1"))
 	if run.Status != chat.RunFinished || run.Ended.IsZero() || len(run.Usage) != 1 || run.Usage[0].OutputTokens != 5 {
 		t.Errorf("the run: %+v", run)
 	}
-	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Slots) > 0 {
-		t.Errorf("the desk: %+v", d)
+	if q := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(q.Slots) > 0 {
+		t.Errorf("the run queue: %+v", q)
 	}
 	ts, more, err := alice.Transcripts(ctx, thread, 0, 50)
 	if err != nil || more || len(ts) != 1 || ts[0].First != 1 || ts[0].Last != 5 || ts[0].Run != "r1" {
@@ -127,10 +127,10 @@ func end(t *testing.T, w *World) {
 		t.Errorf("messages: %+v", m)
 	}
 	if live := must[[]store.LiveEntry](t)(w.Table.Live(ctx)); len(live) > 0 {
-		t.Errorf("still live: %+v", live)
+		t.Errorf("the live index still has %+v", live)
 	}
 	if next := w.Begin(alice, "r2", "t1"); w.Append(next, Started(next)) != 6 {
-		t.Error("the next run does not go on at 6")
+		t.Error("the log of the next run does not continue at 6")
 	}
 }
 
@@ -162,7 +162,7 @@ func expired(t *testing.T, w *World) {
 		_, err := alice.ClaimExpired(ctx, run)
 		wantErr(t, string(run)+", too early", err, chat.ErrNotClaimed)
 	}
-	_, err := alice.ClaimExpired(ctx, "nobody's")
+	_, err := alice.ClaimExpired(ctx, "bad'id")
 	wantErr(t, "a bad id", err, chat.ErrBadID)
 	_, err = alice.ClaimExpired(ctx, "unknown")
 	wantErr(t, "an unknown run", err, chat.ErrNotFound)
@@ -176,7 +176,7 @@ func expired(t *testing.T, w *World) {
 	}
 	fenced(t, dead)
 	_, err = alice.ClaimExpired(ctx, "dead")
-	wantErr(t, "one that has ended", err, chat.ErrNotClaimed)
+	wantErr(t, "a run that has ended", err, chat.ErrNotClaimed)
 	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) != 1 || got[0].ID != "queued" {
 		t.Errorf("started %v", got)
 	}
@@ -187,21 +187,22 @@ func expireQueued(t *testing.T, w *World) {
 	h := w.Begin(alice, "r1", "t1")
 	w.Admit(alice, "r2", "t1")
 	_, err := alice.ExpireQueued(ctx, "r2")
-	wantErr(t, "one that may wait", err, chat.ErrNotClaimed)
+	wantErr(t, "a queued run before its deadline", err, chat.ErrNotClaimed)
 	_, err = alice.ExpireQueued(ctx, "r9")
-	wantErr(t, "an unknown one", err, chat.ErrNotFound)
+	wantErr(t, "an unknown run", err, chat.ErrNotFound)
 	w.Clock.Advance(61 * time.Minute)
 	_, err = alice.ExpireQueued(ctx, "r1")
-	wantErr(t, "one that runs", err, chat.ErrNotClaimed)
+	wantErr(t, "a running run", err, chat.ErrNotClaimed)
 	if r := must[store.Run](t)(alice.ExpireQueued(ctx, "r2")); r.Status != chat.RunCancelled || r.Thread != "t1" {
 		t.Errorf("expired: %+v", r)
 	}
-	if d := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(d.Queued) > 0 || len(d.Slots) != 1 {
-		t.Errorf("the desk: %+v", d)
+	if q := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(q.Queued) > 0 || len(q.Slots) != 1 {
+		t.Errorf("the run queue: %+v", q)
 	}
 	w.End(h, Started(h), Failed())
 }
 
+// live: the live index has an entry for each run of each user that has not ended.
 func live(t *testing.T, w *World) {
 	ctx, want := t.Context(), []string{}
 	for _, user := range []string{"alice", "auth0|bob", strings.Repeat("c", 300)} {
@@ -222,6 +223,6 @@ func live(t *testing.T, w *World) {
 	slices.Sort(want)
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		t.Errorf("live are %v, want %v", got, want)
+		t.Errorf("the live index has %v, want %v", got, want)
 	}
 }

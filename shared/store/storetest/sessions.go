@@ -14,7 +14,7 @@ import (
 	"carrel/shared/store"
 )
 
-// signedIn is a connection of a sign-in of some seconds ago.
+// signedIn returns a connection whose user signed in this long ago.
 func (w *World) signedIn(n int, ago time.Duration) chat.Connection {
 	c := socket(n, "t1")
 	c.N, c.SignedIn = 1, w.Clock.Now().Add(-ago).Truncate(time.Second)
@@ -30,8 +30,8 @@ func helloNeverEvicts(t *testing.T, w *World) {
 	wantErr(t, "a connection ends", alice.Disconnect(ctx, socket(4, "").ID), nil)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(11, 0)))
 	_, err := alice.Watch(ctx, w.signedIn(4, 0))
-	wantErr(t, "a hello behind its $disconnect, while ten are open", err, chat.ErrReplaced)
-	wantErr(t, "a post finds a connection gone", alice.RemoveConnection(ctx, socket(11, "").ID), nil)
+	wantErr(t, "a hello after the $disconnect of its connection, while ten connections are open", err, chat.ErrReplaced)
+	wantErr(t, "remove a connection after a failed post", alice.RemoveConnection(ctx, socket(11, "").ID), nil)
 	must[chat.Connection](t)(alice.Watch(ctx, w.signedIn(4, 0)))
 	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 10 {
 		t.Errorf("%d rows, want 10", len(rows))
@@ -39,7 +39,8 @@ func helloNeverEvicts(t *testing.T, w *World) {
 	Verified(t, alice)
 }
 
-// staleEntries: entries of sockets that API Gateway has ended long ago go before any open connection.
+// staleEntries: a new connection replaces expired entries, whose sockets API Gateway closed long ago, before open
+// connections.
 func staleEntries(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for n := 1; n <= 10; n++ {
@@ -60,7 +61,8 @@ func staleEntries(t *testing.T, w *World) {
 	Verified(t, alice)
 }
 
-// signOut: it ends every connection and every sign-in up to now, whatever the session tries next; a new sign-in works.
+// signOut: a sign-out ends every connection and every sign-in up to now. Later requests of the ended session are
+// rejected; a new sign-in works.
 func signOut(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	must[[]chat.ConnectionID](t)(w.As("bob").Connect(ctx, w.signedIn(20, 0)))
@@ -77,13 +79,13 @@ func signOut(t *testing.T, w *World) {
 	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) > 0 {
 		t.Errorf("left open: %v", rows)
 	}
-	wantErr(t, "why a connection has no row", alice.Lost(ctx, want[0]), chat.ErrSignedOut)
+	wantErr(t, "the reason of an ended connection", alice.Lost(ctx, want[0]), chat.ErrSignedOut)
 	_, err := alice.Watch(ctx, w.signedIn(1, time.Minute))
 	wantErr(t, "a hello of the ended session", err, chat.ErrSignedOut)
 	_, err = alice.Connect(ctx, w.signedIn(4, time.Minute))
 	wantErr(t, "a new connection of the ended session", err, chat.ErrSignedOut)
 	_, err = alice.Connect(ctx, socket(5, "t1"))
-	wantErr(t, "a connection that does not say when its user signed in", err, chat.ErrSignedOut)
+	wantErr(t, "a connection without a sign-in time", err, chat.ErrSignedOut)
 	w.Clock.Advance(2 * time.Second)
 	again := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx,
 		store.Ending{SignedIn: w.Clock.Now().Add(time.Minute)}))
@@ -100,7 +102,8 @@ func signOut(t *testing.T, w *World) {
 	Verified(t, alice)
 }
 
-// bar: a barred user cannot come back until an operator says so, and the sign-ins of before stay ended then.
+// bar: a barred user cannot connect until an operator unbars the user. Sign-ins from before the bar stay ended after
+// that.
 func bar(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	wantErr(t, "unbar a user who is not barred", alice.Unbar(ctx), nil)
@@ -119,7 +122,7 @@ func bar(t *testing.T, w *World) {
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(5, 0)))
 }
 
-// refusedFor: nothing is recorded before SESSIONS.until, and the refusal says how long.
+// refusedFor: no new connection is stored before the time SESSIONS.until, and the error contains the remaining time.
 func refusedFor(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, 0)))
@@ -136,7 +139,7 @@ func refusedFor(t *testing.T, w *World) {
 	must[[]chat.ConnectionID](t)(w.As("bob").Connect(ctx, w.signedIn(3, 0)))
 	w.Clock.Advance(time.Minute + time.Second)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
-	carol := w.As("carol") // who has had no connection
+	carol := w.As("carol") // a user without any connection so far
 	wantErr(t, "refuse the first connection", carol.RefuseConnections(ctx, w.Clock.Now().Add(time.Minute)), nil)
 	_, err = carol.Connect(ctx, w.signedIn(4, 0))
 	wantErr(t, "the first connection before the time", err, chat.ErrRateLimited)
@@ -145,17 +148,17 @@ func refusedFor(t *testing.T, w *World) {
 	Verified(t, carol)
 }
 
-// erasedSessions: of a user who is erased only the ended sign-ins are remembered, for 31 days unless the user is
-// barred.
+// erasedSessions: the erasure of a user keeps only the time before which sign-ins are ended: for 31 days, or until the
+// user is unbarred.
 func erasedSessions(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(1, time.Minute)))
 	must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{}))
 	w.Clock.Advance(2 * time.Second)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(2, 0)))
-	wantErr(t, "forget", alice.RequestErasure(ctx), nil)
-	if told := w.pass(alice); len(told) != 1 {
-		t.Errorf("farewell was said to %v, want the open one", told)
+	wantErr(t, "request the erasure", alice.RequestErasure(ctx), nil)
+	if notified := w.pass(alice); len(notified) != 1 {
+		t.Errorf("notified %v, want only the open connection", notified)
 	}
 	holds := func(when string, want ...string) {
 		t.Helper()
@@ -175,7 +178,7 @@ func erasedSessions(t *testing.T, w *World) {
 	holds("of an erased user who was barred", "before", "expires")
 }
 
-// sessions are the attributes of a user's SESSIONS but its key.
+// sessions returns the names of the attributes of a user's SESSIONS item, without its key.
 func (w *World) sessions(subject string) (names []string) {
 	w.T.Helper()
 	for _, item := range w.items() {
@@ -192,8 +195,8 @@ func (w *World) sessions(subject string) (names []string) {
 	return names
 }
 
-// foreignOwner: where the owner record of one of a user's entries is another user's, that record stays as it is, nobody
-// notifies or closes the connection, and the rest is done.
+// foreignOwner: if the owner record of one of a user's entries names another user, the record is not changed and the
+// connection is not returned as ended. The other connections are ended as usual.
 func foreignOwner(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for n := 1; n <= 10; n++ {
@@ -203,14 +206,14 @@ func foreignOwner(t *testing.T, w *World) {
 		w.plant(map[string]string{"pk": "C#" + string(socket(n, "").ID), "sk": "OWNER", "user": "bob"})
 	}
 	if replaced := must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(11, time.Minute))); len(replaced) > 0 {
-		t.Errorf("replaced %v, which is bob's", replaced)
+		t.Errorf("replaced %v, which bob owns", replaced)
 	}
 	if rows := must[[]chat.Connection](t)(alice.Connections(ctx)); len(rows) != 10 {
 		t.Errorf("%d rows, want 10", len(rows))
 	}
 	ended := must[[]chat.ConnectionID](t)(alice.EndSessions(ctx, store.Ending{}))
 	if len(ended) != 9 || slices.Contains(ended, socket(2, "").ID) {
-		t.Errorf("ended %v, want the nine that are alice's", ended)
+		t.Errorf("ended %v, want the nine connections of alice", ended)
 	}
 	for _, item := range w.items() {
 		if _, out := item["out"].(*types.AttributeValueMemberS); out && stringOf(item["user"]) != "alice" {
@@ -219,36 +222,38 @@ func foreignOwner(t *testing.T, w *World) {
 	}
 }
 
-// Verified has everything of a user verified.
+// Verified checks that Verify has no findings for a user.
 func Verified(t *testing.T, s *store.Store) {
 	t.Helper()
 	if found := must[[]store.Finding](t)(s.Verify(t.Context())); len(found) > 0 {
-		t.Errorf("verify finds %+v", found)
+		t.Errorf("Verify returned %+v", found)
 	}
 }
 
 func sessionProbes() map[string]probe {
 	return map[string]probe{
-		"Store.EndSessions": {theirs: anything, call: func(c caller) (any, error) {
-			ended, err := c.mine.EndSessions(c.T.Context(), store.Ending{Bar: true})
-			if err == nil && c.holder != nil && !c.met && !slices.Contains(ended, c.socket) {
-				err = fmt.Errorf("mine was not ended: %v", ended)
+		"Store.EndSessions": {other: noNames, call: func(c caller) (any, error) {
+			ended, err := c.store.EndSessions(c.T.Context(), store.Ending{Bar: true})
+			if err == nil && c.lease != nil && !c.single && !slices.Contains(ended, c.socket) {
+				err = fmt.Errorf("the connection of the caller was not ended: %v", ended)
 			}
 			return nil, err
 		}},
-		"Store.Sessions": {theirs: anything, call: func(c caller) (any,
+		"Store.Sessions": {other: noNames, call: func(c caller) (any,
 			error) {
-			return c.mine.Sessions(c.T.Context())
+			return c.store.Sessions(c.T.Context())
 		}},
-		"Store.RefuseConnections": {theirs: anything, call: func(c caller) (any, error) {
-			return nil, c.mine.RefuseConnections(c.T.Context(), c.Clock.Now().Add(time.Minute))
+		"Store.RefuseConnections": {other: noNames, call: func(c caller) (any, error) {
+			return nil, c.store.RefuseConnections(c.T.Context(), c.Clock.Now().Add(time.Minute))
 		}},
-		"Store.Unbar": {theirs: fresh, call: func(c caller) (any, error) { return nil, c.mine.Unbar(c.T.Context()) }},
-		"Store.Lost": {theirs: notFound, unsafe: true, makes: true, call: func(c caller) (any, error) {
-			err := c.mine.Lost(c.T.Context(), c.socket)
-			nobody := errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign)
-			if nobody || errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
-				return nil, nil // the answers about the caller's own connection
+		"Store.Unbar": {other: succeeds, call: func(c caller) (any, error) {
+			return nil, c.store.Unbar(c.T.Context())
+		}},
+		"Store.Lost": {other: notFound, unsafe: true, creates: true, call: func(c caller) (any, error) {
+			err := c.store.Lost(c.T.Context(), c.socket)
+			unknown := errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign)
+			if unknown || errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
+				return nil, nil // the expected results for a connection of the caller
 			}
 			return nil, err
 		}},

@@ -1,5 +1,5 @@
-// Package storetest is the conformance and isolation suite of the store, to be run against every DynamoDB engine. It
-// speaks as users do: it opens one's part of the table and asks.
+// Package storetest is the conformance and isolation suite of the store, to be run against every DynamoDB engine. Its
+// cases call the store as users, each through a store.Store that is limited to that user.
 package storetest
 
 import (
@@ -21,7 +21,7 @@ import (
 	"carrel/shared/store"
 )
 
-// Run runs the suite. open gives a client of the engine; each test makes a table of its own.
+// Run runs the suite. open returns a client of the engine. Each case creates its own table.
 func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 	for _, c := range []struct {
 		name string
@@ -30,22 +30,23 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
 		{"HelloNeverEvicts", helloNeverEvicts}, {"StaleEntries", staleEntries}, {"SignOut", signOut}, {"Bar", bar},
 		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner},
-		{"ForeignRows", foreignRows}, {"RowsWithoutSeal", rowsWithoutSeal},
+		{"ForeignRows", foreignRows}, {"RowsWithoutOwner", rowsWithoutOwner},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged},
 		{"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SlotsOfEndedRuns", slotsOfEndedRuns},
-		{"Suspended", suspended}, {"AnswersGoFirst", answersGoFirst}, {"AnswersTakenBack", answersTakenBack},
-		{"QuestionsExpire", questionsExpire}, {"QueuedBehindInterrupts", queuedBehindInterrupts},
+		{"Suspended", suspended}, {"ResponsesGoFirst", responsesGoFirst}, {"ResponsesWithdrawn", responsesWithdrawn},
+		{"InterruptsExpire", interruptsExpire}, {"QueuedBehindInterrupts", queuedBehindInterrupts},
 		{"Interrupting", interrupting},
-		{"Erasing", closing}, {"LostInput", lostInput}, {"DeletedQuestions", deletedQuestions}, {"Policies", policies},
+		{"Erasing", erasing}, {"LostInput", lostInput}, {"DeletedInterrupts", deletedInterrupts},
+		{"Policies", policies},
 		{"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
 		{"Cancel", cancel}, {"StartQueued", startQueued}, {"StartQueuedSkipsEnded", startQueuedSkipsEnded},
 		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs},
 		{"Log", log}, {"End", end}, {"EndStatus", endStatus},
-		{"StaleHolder", staleHolder}, {"StaleEnd", staleEnd},
-		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45OldOwnerWakesUp", oldOwnerWakesUp},
-		{"OldOwnerIsToldToStop", oldOwnerIsTold},
-		{"EndAfterARefusal", endAfterARefusal},
+		{"LostLease", lostLease}, {"StaleEnd", staleEnd},
+		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45LateAppend", lateAppend},
+		{"EndedBySweep", endedBySweep},
+		{"EndAfterRejectedEnd", endAfterRejectedEnd},
 		{"SecondAttempt", secondAttempt}, {"Expired", expired}, {"ExpireQueued", expireQueued}, {"Live", live},
 		{"DueTimes", dueTimes}, {"Due", due}, {"LiveOf", liveOf}, {"Release", release},
 		{"ClaimUnclaimed", claimUnclaimed},
@@ -55,7 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Fault44Retention", retention}, {"Expiry", expiry},
 		{"Rename", rename}, {"Newer", newer}, {"Delete", deletion}, {"DeletedRuns", deletedRuns}, {"Erasure", erasure},
 		{"Notes", notes}, {"NotesAreBounded", notesAreBounded},
-		{"Forget", forget}, {"ForgetNobody", forgetNobody}, {"ForgetWithoutMark", forgetWithoutMark},
+		{"EraseUser", eraseUser}, {"EraseUnknownUser", eraseUnknownUser}, {"EraseNotRequested", eraseNotRequested},
 		{"Verify", verify},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, NewWorld(t, open(t))) })
@@ -63,7 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 	t.Run("Isolation", func(t *testing.T) { isolation(t, open(t)) })
 }
 
-// CreateTable creates the table as template.yaml defines it and returns when it may be used.
+// CreateTable creates the table as template.yaml defines it and returns when the table is ready.
 func CreateTable(ctx context.Context, db *dynamodb.Client, name string) error {
 	attribute := func(name string, kind types.ScalarAttributeType) types.AttributeDefinition {
 		return types.AttributeDefinition{AttributeName: &name, AttributeType: kind}
@@ -99,29 +100,29 @@ func CreateTable(ctx context.Context, db *dynamodb.Client, name string) error {
 	return nil
 }
 
-// Clock is the real one, moved on by Advance.
+// Clock is the real clock plus the durations passed to Advance.
 type Clock struct{ ahead atomic.Int64 }
 
-// Now is the clock's time.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// Advance moves the clock on by d.
+// Advance adds d to the clock.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// World is one test's table, its clock, and short ways to say what users do.
+// World is the table of one test, its clock, and short methods for the calls of users.
 type World struct {
 	T     *testing.T
 	DB    *dynamodb.Client
 	Name  string
 	Clock *Clock
 	Table *store.Table
-	// Limits are the default ones but for the rate limit, which only its own case wants; With reads them.
+	// Limits are the default limits without the rate limit, which only its own case sets. With applies them.
 	Limits chat.Limits
-	// Worker is the id of the invocation that claims.
+	// Worker is the id of the Lambda invocation that claims runs.
 	Worker string
 }
 
-// NewWorld makes a table that ends with the test.
+// NewWorld creates a table that is deleted at the end of the test.
 func NewWorld(t *testing.T, db *dynamodb.Client) *World {
 	t.Helper()
 	return newWorld(t, db, "carrel-"+rand.Text())
@@ -145,16 +146,16 @@ func newWorld(t *testing.T, db *dynamodb.Client, name string) *World {
 	return w
 }
 
-// With is the world's table seen through another client: one that counts, say, or loses answers.
+// With opens the table with another client, for example a client that counts requests or loses responses.
 func (w *World) With(db *dynamodb.Client) *store.Table {
 	return store.New(db, store.Config{Name: w.Name, Limits: w.Limits, Now: w.Clock.Now,
 		Worker: func(context.Context) string { return w.Worker }})
 }
 
-// As opens a user's part of the table.
+// As opens the table of w for a user.
 func (w *World) As(subject string) *store.Store { return As(w.T, w.Table, subject) }
 
-// As opens a user's part of a table.
+// As opens a table for a user.
 func As(t *testing.T, table *store.Table, subject string) *store.Store {
 	t.Helper()
 	s, err := table.For(chattest.User(t, subject))
@@ -164,7 +165,7 @@ func As(t *testing.T, table *store.Table, subject string) *store.Store {
 	return s
 }
 
-// Asked is an admission of one message.
+// Asked returns an admission with one message.
 func Asked(run chat.RunID, thread chat.ThreadID) store.Admission {
 	return store.Admission{
 		Run: run, Thread: thread, Agent: "echo", Grants: []string{"calc"}, Title: "title of " + string(thread),
@@ -172,7 +173,8 @@ func Asked(run chat.RunID, thread chat.ThreadID) store.Admission {
 	}
 }
 
-// messageID is the run's own form, or of a run whose id is too long for it an id without a dot.
+// messageID returns an id of the form that is reserved for the run, or an id without a dot if the id of the run is too
+// long.
 func messageID(run chat.RunID) string {
 	if id := string(run) + ".1"; len(id) <= chat.MaxID {
 		return id
@@ -227,7 +229,7 @@ func (w *World) End(h *store.Lease, last ...agui.Event) store.Thread {
 	return t
 }
 
-// Complete is a whole run that says answer.
+// Complete admits, claims and ends a run whose only message is answer.
 func (w *World) Complete(s *store.Store, run chat.RunID, thread chat.ThreadID, answer string) store.Thread {
 	w.T.Helper()
 	h := w.Begin(s, run, thread)
@@ -236,7 +238,7 @@ func (w *World) Complete(s *store.Store, run chat.RunID, thread chat.ThreadID, a
 	return w.End(h, Finished(h))
 }
 
-// Started is the first event of a run.
+// Started returns the first event of a run.
 func Started(h *store.Lease) agui.Event {
 	in := h.Input()
 	return agui.Event{
@@ -246,16 +248,16 @@ func Started(h *store.Lease) agui.Event {
 	}
 }
 
-// Said are the events of one assistant message.
-func Said(id, what string) []agui.Event {
+// Said returns the events of one assistant message.
+func Said(id, text string) []agui.Event {
 	return []agui.Event{
 		{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant},
-		{Type: agui.TextMessageContent, MessageID: id, Delta: what},
+		{Type: agui.TextMessageContent, MessageID: id, Delta: text},
 		{Type: agui.TextMessageEnd, MessageID: id},
 	}
 }
 
-// Finished is the last event of a run that went well; Failed of one that did not.
+// Finished returns the last event of a successful run.
 func Finished(h *store.Lease) agui.Event {
 	return agui.Event{
 		Type: agui.RunFinished, ThreadID: h.Run().Thread, RunID: h.Run().ID,
@@ -264,7 +266,7 @@ func Finished(h *store.Lease) agui.Event {
 	}
 }
 
-// Failed is the last event of a run that went wrong.
+// Failed returns the last event of a failed run.
 func Failed() agui.Event {
 	return agui.Event{Type: agui.RunError, Message: "the run was interrupted", Code: "internal"}
 }

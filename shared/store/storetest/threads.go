@@ -15,7 +15,7 @@ import (
 	"carrel/shared/store"
 )
 
-// Delete puts the mark of a deleted thread, behind the store's back.
+// Delete stores the deletion mark of a thread directly in the table.
 func (w *World) Delete(subject string, thread chat.ThreadID) {
 	w.T.Helper()
 	pk := "U#" + chattest.User(w.T, subject).Key()
@@ -40,17 +40,18 @@ func transcripts(t *testing.T, w *World) {
 		}
 		for i, tr := range ts {
 			if c.before > 0 && tr.Last >= c.before || i > 0 && tr.Last+1 != ts[i-1].First {
-				t.Errorf("transcript %d is of %d to %d", i, tr.First, tr.Last)
+				t.Errorf("transcript %d has the events %d to %d", i, tr.First, tr.Last)
 			}
 		}
 	}
-	thread.Head -= 1 // as a reader has it that read the thread before the last run's end
+	thread.Head -= 1 // as for a reader that read the thread before the end of the last run
 	if ts, _, err := alice.Transcripts(ctx, thread, 0, 2); err != nil || len(ts) != 1 || ts[0].Run != "r23" {
-		t.Errorf("beyond the head: %+v, %v", ts, err)
+		t.Errorf("transcripts up to an older head: %+v, %v", ts, err)
 	}
 }
 
-// largeTranscript: a run whose messages do not fit in an item ends all the same, and what is missing is told.
+// largeTranscript: a run whose messages do not fit in an item still ends, and the cut message states how much is
+// missing.
 func largeTranscript(t *testing.T, w *World) {
 	alice := w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
@@ -71,14 +72,14 @@ func largeTranscript(t *testing.T, w *World) {
 	}
 	last := ts[0].Messages[5]
 	if !strings.HasSuffix(last.Content, " bytes more)") || !strings.HasPrefix(last.Content, "éé") {
-		t.Errorf("the cut message does not tell: %.80q", last.Content)
+		t.Errorf("the cut message does not state how much is missing: %.80q", last.Content)
 	}
 	if len(last.ToolCalls) != 1 || !json.Valid([]byte(last.ToolCalls[0].Function.Arguments)) {
 		t.Errorf("the call's arguments: %+v", last.ToolCalls)
 	}
 }
 
-// manyMessages: a run ends even if not so much as the beginnings of its messages fit.
+// manyMessages: a run still ends if even the shortened messages do not fit in an item.
 func manyMessages(t *testing.T, w *World) {
 	alice := w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
@@ -101,23 +102,23 @@ func manyMessages(t *testing.T, w *World) {
 	}
 }
 
-// retention: a thread that was idle for longer than its log is kept goes on, gapless.
+// retention: a thread that was idle for longer than the retention of its log continues with the next event number.
 func retention(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	thread := w.Complete(alice, "r1", "t1", "long ago")
 	w.Clock.Advance(40 * 24 * time.Hour)
 	if last := must[store.Record](t)(alice.Last(ctx, "t1", thread.Epoch)); last.Last != 0 {
-		t.Errorf("the log still ends at %d", last.Last)
+		t.Errorf("the expired log ends at %d, want 0", last.Last)
 	}
 	if got := must[[]store.Record](t)(alice.Log(ctx, "t1", thread.Epoch, 0, 9)); len(got) > 0 {
-		t.Errorf("the log still holds %+v", got)
+		t.Errorf("the expired log returns %+v", got)
 	}
 	h := w.Begin(alice, "r2", "t1")
 	if seq := w.Append(h, Started(h)); seq != thread.Head+1 {
-		t.Errorf("goes on at %d behind %d", seq, thread.Head)
+		t.Errorf("the log continues at %d after %d", seq, thread.Head)
 	}
 	if got := must[[]store.Record](t)(alice.Log(ctx, "t1", thread.Epoch, 2, 9)); len(got) > 0 {
-		t.Errorf("behind what is gone the log gives %+v", got)
+		t.Errorf("after the expired records the log returns %+v", got)
 	}
 	if thread = w.End(h, Finished(h)); thread.Head != 7 {
 		t.Errorf("the thread ends at %d", thread.Head)
@@ -135,8 +136,8 @@ func retention(t *testing.T, w *World) {
 		w.Clock.Advance(c.on)
 		last := must[store.Record](t)(w.As("bob").Last(ctx, "t1", thread.Epoch))
 		if last.Last != c.want {
-			t.Errorf("with a day's retention, %v on, the log ends at %d, want %d", c.on, last.Last, c.want)
+			t.Errorf("with a retention of one day, %v later, the log ends at %d, want %d", c.on, last.Last, c.want)
 		}
-		t.Attr("figure", fmt.Sprintf("with a day kept, %v on, the log ends at %d", c.on, last.Last))
+		t.Attr("figure", fmt.Sprintf("with a retention of one day, %v later, the log ends at %d", c.on, last.Last))
 	}
 }

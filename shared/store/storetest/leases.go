@@ -10,7 +10,7 @@ import (
 	"carrel/shared/store"
 )
 
-// fenced checks that a holder whose claim is past can do nothing more.
+// fenced checks that every write with a lost lease fails.
 func fenced(t *testing.T, h *store.Lease) {
 	t.Helper()
 	_, err := h.Append(t.Context(), Said("late", "late"))
@@ -22,7 +22,8 @@ func fenced(t *testing.T, h *store.Lease) {
 	wantErr(t, "end", err, chat.ErrLeaseLost)
 }
 
-func staleHolder(t *testing.T, w *World) {
+// lostLease: after another worker has claimed the run, every method of the old lease fails, whichever is called first.
+func lostLease(t *testing.T, w *World) {
 	alice := w.As("alice")
 	for _, first := range []struct {
 		name string
@@ -40,7 +41,7 @@ func staleHolder(t *testing.T, w *World) {
 			w.Clock.Advance(time.Minute)
 			h := w.Claim(alice, run)
 			w.Append(h, Said("new", "new")...)
-			wantErr(t, "first of all", first.do(old), chat.ErrLeaseLost)
+			wantErr(t, "the first call", first.do(old), chat.ErrLeaseLost)
 			fenced(t, old)
 			if thread := w.End(h, Finished(h)); thread.Head != 5 {
 				t.Errorf("the thread ends at %d", thread.Head)
@@ -50,7 +51,8 @@ func staleHolder(t *testing.T, w *World) {
 	}
 }
 
-// staleEndBeforeTheFirstRecord: the run's fence refuses an end whose place in the log is still free.
+// staleEndBeforeTheFirstRecord: the fencing token of the run rejects the end of an old lease, even if the new worker
+// has not yet stored a record at that place in the log.
 func staleEndBeforeTheFirstRecord(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	old := w.Begin(alice, "r1", "t1")
@@ -65,7 +67,7 @@ func staleEndBeforeTheFirstRecord(t *testing.T, w *World) {
 	w.End(h, Failed())
 }
 
-// staleEnd: a worker that was frozen before its end ends nothing, and the transcript stays the one that was ended with.
+// staleEnd: a worker that was frozen before its end cannot end the run, and the transcript of the new worker stays.
 func staleEnd(t *testing.T, w *World) {
 	alice := w.As("alice")
 	old := w.Begin(alice, "r1", "t1")
@@ -82,8 +84,8 @@ func staleEnd(t *testing.T, w *World) {
 	}
 }
 
-// oldOwnerWakesUp: the old owner's append lands between the new one's claim and its first record.
-func oldOwnerWakesUp(t *testing.T, w *World) {
+// lateAppend: the previous worker appends between the claim of the new worker and the first record of the new worker.
+func lateAppend(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	old := w.Begin(alice, "r1", "t1")
 	w.Clock.Advance(time.Minute)
@@ -92,16 +94,16 @@ func oldOwnerWakesUp(t *testing.T, w *World) {
 	_, err := h.Append(ctx, []agui.Event{Started(h)})
 	wantErr(t, "the first record", err, store.ErrStaleAttempt)
 	if e := h.PreviousEvents(); len(e) != 1 || e[0].Type != agui.RunStarted {
-		t.Errorf("earlier: %+v", e)
+		t.Errorf("previous events: %+v", e)
 	}
 	if seq := w.Append(h, agui.Event{Type: agui.Custom, Name: "carrel.attempt"}); seq != 2 {
-		t.Errorf("the first record stands at %d", seq)
+		t.Errorf("the first record has number %d, want 2", seq)
 	}
 	fenced(t, old)
 }
 
-// endAfterARefusal: what an end said that was not written is not in the transcript.
-func endAfterARefusal(t *testing.T, w *World) {
+// endAfterRejectedEnd: the events of an end that was rejected are not in the transcript.
+func endAfterRejectedEnd(t *testing.T, w *World) {
 	alice := w.As("alice")
 	old := w.Begin(alice, "r1", "t1")
 	w.Clock.Advance(time.Minute)
@@ -116,7 +118,8 @@ func endAfterARefusal(t *testing.T, w *World) {
 	}
 }
 
-func oldOwnerIsTold(t *testing.T, w *World) {
+// endedBySweep: after sweep has ended a run, every method of the lease of its worker fails.
+func endedBySweep(t *testing.T, w *World) {
 	alice := w.As("alice")
 	old := w.Begin(alice, "r1", "t1")
 	w.Append(old, Started(old))
@@ -128,17 +131,18 @@ func oldOwnerIsTold(t *testing.T, w *World) {
 	fenced(t, old)
 }
 
+// secondAttempt: a second attempt reads the events of the first, and the transcript contains both attempts.
 func secondAttempt(t *testing.T, w *World) {
 	alice := w.As("alice")
 	w.Complete(alice, "r0", "t1", "before")
 	old := w.Begin(alice, "r1", "t1")
-	said := append([]agui.Event{Started(old)}, Said("a", "half")...)
-	w.Append(old, said[:1]...)
-	w.Append(old, said[1:]...)
+	events := append([]agui.Event{Started(old)}, Said("a", "half")...)
+	w.Append(old, events[:1]...)
+	w.Append(old, events[1:]...)
 	w.Clock.Advance(time.Minute)
 	h := w.Claim(alice, "r1")
-	if !reflect.DeepEqual(h.PreviousEvents(), said) {
-		t.Errorf("earlier: %+v", h.PreviousEvents())
+	if !reflect.DeepEqual(h.PreviousEvents(), events) {
+		t.Errorf("previous events: %+v", h.PreviousEvents())
 	}
 	thread := w.End(h, Failed())
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 1)
@@ -147,8 +151,9 @@ func secondAttempt(t *testing.T, w *World) {
 	}
 }
 
-// transcriptHeaders: a transcript says what its run's events said: when it began, who answered and what that used. It
-// says so too if a second attempt ended the run, and nothing of a first attempt's end that was refused.
+// transcriptHeaders: the header of a transcript contains the start time, the agent, the model and the usage from the
+// events of the run, also if a second attempt ended the run. It contains nothing of a rejected end of the first
+// attempt.
 func transcriptHeaders(t *testing.T, w *World) {
 	alice := w.As("alice")
 	w.Complete(alice, "r1", "t1", "one")
@@ -162,13 +167,13 @@ func transcriptHeaders(t *testing.T, w *World) {
 		t.Fatalf("transcripts %+v, %v", ts, err)
 	}
 	if want := (agui.Header{At: started.Timestamp, Agent: "echo"}); !reflect.DeepEqual(ts[0].Header, want) {
-		t.Errorf("of two attempts: %+v, want %+v", ts[0].Header, want)
+		t.Errorf("the header after two attempts: %+v, want %+v", ts[0].Header, want)
 	}
 	usage := []agui.Usage{{Model: "none", InputTokens: 3, OutputTokens: 5}}
 	got := ts[1].Header
 	if want := (agui.Header{At: got.At, Agent: "echo", Model: "none", Usage: usage}); got.At == 0 ||
 		!reflect.DeepEqual(got, want) {
-		t.Errorf("of one: %+v, want %+v", got, want)
+		t.Errorf("the header after one attempt: %+v, want %+v", got, want)
 	}
 	bob := w.As("bob")
 	w.Complete(bob, "r1", "t1", "bob's")
