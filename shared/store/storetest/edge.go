@@ -252,16 +252,14 @@ func connectionProbes() map[string]probe {
 			row, err := c.store.Connection(c.T.Context(), c.socket)
 			return written(c, row, err)
 		}},
-		"Store.Connection": {other: notFound, unsafe: true, call: func(c caller) (any,
-			error) {
+		"Store.Connection": {other: notFound, unsafe: true, call: func(c caller) (any, error) {
 			return c.store.Connection(c.T.Context(), c.socket)
 		}},
 		"Store.Watch": {other: notFound, unsafe: true, creates: true, call: func(c caller) (any, error) {
 			row, err := c.store.Watch(c.T.Context(), named(c))
 			return written(c, row, err)
 		}},
-		"Store.Connections": {other: empty, call: func(c caller) (any,
-			error) {
+		"Store.Connections": {other: empty, call: func(c caller) (any, error) {
 			return c.store.Connections(c.T.Context())
 		}},
 		"Store.Disconnect": {other: empty, unsafe: true, call: func(c caller) (any, error) {

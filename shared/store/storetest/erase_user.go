@@ -16,7 +16,7 @@ import (
 func erasureProbes() map[string]probe {
 	notify := func([]chat.Connection) error { return nil }
 	return map[string]probe{
-		"Store.RequestErasure": {other: noNames, call: func(c caller) (any, error) {
+		"Store.RequestErasure": {other: skipped, call: func(c caller) (any, error) {
 			return nil, c.store.RequestErasure(c.T.Context())
 		}},
 		"Store.Open": {other: succeeds, call: func(c caller) (any, error) {

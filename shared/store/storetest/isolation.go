@@ -37,7 +37,7 @@ const (
 	notFound outcome = iota // chat.ErrNotFound
 	empty                   // no error and no items
 	succeeds                // no error: the result concerns only the caller
-	noNames                 // the method takes no names, so it is not called with names of the other user
+	skipped                 // no such call: the method takes no ids, or its case makes the call itself
 )
 
 // probe is one method's case.
@@ -175,7 +175,7 @@ func (m *matrix) isolated(c caller, p probe) {
 		}
 		check("hostile ids", nil)
 	}
-	if p.other != noNames {
+	if p.other != skipped {
 		got, err := call(&m.only)
 		p.judge(t, got, err)
 		check("names of the other user", got)

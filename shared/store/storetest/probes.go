@@ -24,36 +24,35 @@ func probes() map[string]probe {
 
 func tableProbes() map[string]probe {
 	return map[string]probe{
-		"Table.For": {other: noNames, call: func(c caller) (any, error) {
+		"Table.For": {other: skipped, call: func(c caller) (any, error) {
 			_, err := c.Table.For(chattest.User(c.T, "another user"))
 			return nil, err
 		}},
 		// The owner record of a connection is the only item outside the partitions of users. It contains only the user.
-		"Table.Owner": {other: succeeds, unsafe: true, call: func(c caller) (any,
-			error) {
+		"Table.Owner": {other: succeeds, unsafe: true, call: func(c caller) (any, error) {
 			return c.Table.Owner(c.T.Context(), c.socket)
 		}},
 		// An operator who names a user without items gets ErrNotFound, even if a user with a similar name has items.
 		"Table.ForOperator": {other: notFound, call: func(c caller) (any, error) {
 			me := chattest.User(c.T, c.as)
-			for _, key := range []string{"#", "U#" + me.Key(), me.Key() + "#", me.Key() + "#D", me.Key() + "\n",
-				me.Key() + "=23"} {
-				if _, err := c.Table.ForOperator(c.T.Context(), store.Named{Key: key}); !errors.Is(err,
-					chat.ErrNotFound) {
+			k := me.Key()
+			for _, key := range []string{"#", "U#" + k, k + "#", k + "#D", k + "\n", k + "=23"} {
+				_, err := c.Table.ForOperator(c.T.Context(), store.Named{Key: key})
+				if !errors.Is(err, chat.ErrNotFound) {
 					return nil, fmt.Errorf("the key %.20q: %w", key, err)
 				}
 			}
 			byName, err := c.Table.ForOperator(c.T.Context(), store.Named{Issuer: chattest.Issuer, Subject: c.as})
-			byKey, again := c.Table.ForOperator(c.T.Context(), store.Named{Key: me.Key()})
+			byKey, again := c.Table.ForOperator(c.T.Context(), store.Named{Key: k})
 			if (err == nil) != (again == nil) || err == nil && (byName != me || byKey != me) {
 				err = fmt.Errorf("another user by name, %w, or by key, %w", err, again)
 			}
 			return nil, errors.Join(err, again)
 		}},
-		"Table.Live": {other: noNames, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
-		"Table.Due":  {other: noNames, call: func(c caller) (any, error) { return c.Table.Due(c.T.Context()) }},
+		"Table.Live": {other: skipped, call: func(c caller) (any, error) { return c.Table.Live(c.T.Context()) }},
+		"Table.Due":  {other: skipped, call: func(c caller) (any, error) { return c.Table.Due(c.T.Context()) }},
 		// The failure record of a turn of the caller leads only to entries of the caller.
-		"Table.LiveOf": {other: noNames, call: func(c caller) (any, error) {
+		"Table.LiveOf": {other: skipped, call: func(c caller) (any, error) {
 			me := chattest.User(c.T, c.as)
 			own, err := c.Table.LiveOf(c.T.Context(), chat.OwnerHash(me.Hash()))
 			for _, e := range own {
@@ -77,13 +76,11 @@ func runProbes() map[string]probe {
 			}
 			return c.store.Admit(c.T.Context(), c.repeated())
 		}},
-		"Store.Run": {other: notFound, unsafe: true, call: func(c caller) (any,
-			error) {
+		"Store.Run": {other: notFound, unsafe: true, call: func(c caller) (any, error) {
 			return c.store.Run(c.T.Context(), c.run)
 		}},
 		"Store.Runs": {other: empty, call: caller.listedRuns},
-		"Store.Input": {other: notFound, reads: true, unsafe: true, call: func(c caller) (any,
-			error) {
+		"Store.Input": {other: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) {
 			return c.store.Input(c.T.Context(), c.run)
 		}},
 		"Store.RunQueue": {other: succeeds, call: func(c caller) (any, error) {
@@ -101,8 +98,7 @@ func runProbes() map[string]probe {
 			}
 			return nil, nil
 		}},
-		"Store.StartQueued": {other: empty, call: func(c caller) (any,
-			error) {
+		"Store.StartQueued": {other: empty, call: func(c caller) (any, error) {
 			return c.store.StartQueued(c.T.Context())
 		}},
 	}
@@ -179,19 +175,19 @@ func (c caller) claimed(h *store.Lease, err error) (any, error) {
 // leaseProbes returns the cases of the methods of Lease. They take no ids. The lease is the caller's, for a run with
 // the same ids as a run of the other user.
 func leaseProbes() map[string]probe {
-	held := func(reads bool, f func(c caller) (any, error)) probe {
-		return probe{other: noNames, reads: reads, call: f}
+	leaseCase := func(reads bool, f func(c caller) (any, error)) probe {
+		return probe{other: skipped, reads: reads, call: f}
 	}
 	return map[string]probe{
-		"Lease.Run":        held(false, func(c caller) (any, error) { return c.lease.Run(), nil }),
-		"Lease.Input":      held(true, func(c caller) (any, error) { return c.lease.Input(), nil }),
-		"Lease.Thread":     held(true, func(c caller) (any, error) { return c.lease.Thread(), nil }),
-		"Lease.Deleted":    held(false, func(c caller) (any, error) { return c.lease.Deleted(), nil }),
-		"Lease.Unreadable": held(false, func(c caller) (any, error) { return nil, c.lease.Unreadable() }),
-		"Lease.HasRecords": held(false, func(c caller) (any, error) { return c.lease.HasRecords(), nil }),
-		"Lease.Expires":    held(false, func(c caller) (any, error) { return c.lease.Expires(), nil }),
-		"Lease.Renew":      held(false, func(c caller) (any, error) { return nil, c.lease.Renew(c.T.Context()) }),
-		"Lease.PreviousEvents": held(true, func(c caller) (any, error) {
+		"Lease.Run":        leaseCase(false, func(c caller) (any, error) { return c.lease.Run(), nil }),
+		"Lease.Input":      leaseCase(true, func(c caller) (any, error) { return c.lease.Input(), nil }),
+		"Lease.Thread":     leaseCase(true, func(c caller) (any, error) { return c.lease.Thread(), nil }),
+		"Lease.Deleted":    leaseCase(false, func(c caller) (any, error) { return c.lease.Deleted(), nil }),
+		"Lease.Unreadable": leaseCase(false, func(c caller) (any, error) { return nil, c.lease.Unreadable() }),
+		"Lease.HasRecords": leaseCase(false, func(c caller) (any, error) { return c.lease.HasRecords(), nil }),
+		"Lease.Expires":    leaseCase(false, func(c caller) (any, error) { return c.lease.Expires(), nil }),
+		"Lease.Renew":      leaseCase(false, func(c caller) (any, error) { return nil, c.lease.Renew(c.T.Context()) }),
+		"Lease.PreviousEvents": leaseCase(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.store.Claim(c.T.Context(), c.run)
 			if err != nil {
@@ -199,22 +195,21 @@ func leaseProbes() map[string]probe {
 			}
 			return h.PreviousEvents(), nil
 		}),
-		"Lease.CancelRequested": held(false, func(c caller) (any,
-			error) {
+		"Lease.CancelRequested": leaseCase(false, func(c caller) (any, error) {
 			return c.lease.CancelRequested(c.T.Context())
 		}),
-		"Lease.Append": held(true, func(c caller) (any, error) {
+		"Lease.Append": leaseCase(true, func(c caller) (any, error) {
 			if _, err := c.lease.Append(c.T.Context(), Said("more", callerText)); err != nil {
 				return nil, err
 			}
 			return c.store.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
 		}),
-		"Lease.SetStats": held(false, func(c caller) (any, error) {
+		"Lease.SetStats": leaseCase(false, func(c caller) (any, error) {
 			c.lease.SetStats(chat.RunStats{ModelCalls: 1})
 			_, _, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
 			return nil, err
 		}),
-		"Lease.End": held(true, func(c caller) (any, error) {
+		"Lease.End": leaseCase(true, func(c caller) (any, error) {
 			_, th, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
 			return th, err
 		}),
