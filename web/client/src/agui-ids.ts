@@ -13,18 +13,18 @@ export function toStock(message: Message): Message {
   return message.role === "user" && typeof clientId === "string" && clientId !== "" ? { ...message, id: clientId } : message;
 }
 
-/** A restored message for a stock client. `metadata.carrel` names its run; what else the metadata has stays as it is. */
+/** A restored message for a stock client. `metadata.carrel` names its run; other metadata is kept. */
 export function toRestored(message: Message, runs: ReadonlyMap<string, MessageRun> | undefined): Message {
   const stock = toStock(message);
   const run = runs?.get(message.id);
   if (!run) return stock;
   const { runId, at, agent, model } = run;
-  const told = stock.metadata?.carrel;
-  const carrel = { ...(typeof told === "object" && told), runId, ...(at && { at }), ...(agent && { agent }), ...(model && { model }) };
+  const existing = stock.metadata?.carrel;
+  const carrel = { ...(typeof existing === "object" && existing), runId, ...(at && { at }), ...(agent && { agent }), ...(model && { model }) };
   return { ...stock, metadata: { ...stock.metadata, carrel } };
 }
 
-/** The event with the messages of its input under the ids that a stock client gave them: it would show them twice. */
+/** The event with its input's messages under the stock client's ids. Otherwise the stock client would show them twice. */
 export function withStockIds(event: AgentEvent): AgentEvent {
   const { input } = event;
   return input ? { ...event, input: { ...input, messages: input.messages.map(toStock) } } : event;

@@ -2,20 +2,20 @@ import type { Message as AgentMessage, RunAgentInput } from "@ag-ui/client";
 import { toCarrel, toStock } from "./agui-ids.ts";
 import type { Message } from "./events.ts";
 
-/** Throws an error that names the first part of an input that Carrel has no place for: nothing is dropped silently. */
+/** Throws an error that names the first field of an input that Carrel cannot carry, so no field is dropped silently. */
 export function refuseUncarried({ tools, context, state, forwardedProps }: RunAgentInput): void {
-  const held: readonly (readonly [name: string, value: unknown])[] = [
+  const fields: readonly (readonly [name: string, value: unknown])[] = [
     ["tools", tools], ["context", context], ["state", state], ["forwardedProps", forwardedProps],
   ];
-  for (const [name, value] of held) {
+  for (const [name, value] of fields) {
     if (!isEmpty(value)) throw new Error(`This agent cannot take \`${name}\` from a page. Leave it empty.`);
   }
 }
 
 /**
- * The user's messages at the end of the input that the thread does not have, as messages of the run. `shown` are the ids of
- * the user's messages that the page has been shown. Throws if the input lacks one of them or has another text for one that
- * the thread has, because a thread only grows: to append an edited message would leave the old one for the model to read.
+ * The user's messages at the end of the input that the thread lacks, as messages of the run. `shown` are the ids of the user's
+ * messages that the page has received. Throws if the input lacks one of them, or has another text for a message of the thread:
+ * a thread only grows, and the model would still read the old message beside an appended edit.
  */
 export function newMessages(input: RunAgentInput, runId: string, known: readonly Message[], shown: ReadonlySet<string>): Message[] {
   const given = new Set(input.messages.map(({ id }) => id));
@@ -25,12 +25,12 @@ export function newMessages(input: RunAgentInput, runId: string, known: readonly
     const before = there.get(message.id);
     if (before?.role === "user" && message.role === "user" && textOf(message) !== before.content) throw new Error(ONLY_GROWS);
   }
-  const found: (AgentMessage & { role: "user" })[] = [];
+  const added: (AgentMessage & { role: "user" })[] = [];
   for (const message of input.messages.toReversed()) {
     if (message.role !== "user" || there.has(message.id)) break;
-    found.unshift(message);
+    added.unshift(message);
   }
-  return found.map((message, i) => toCarrel(runId, i + 1, message.id, textOf(message)));
+  return added.map((message, i) => toCarrel(runId, i + 1, message.id, textOf(message)));
 }
 
 const ONLY_GROWS = "This thread only grows: a message cannot be edited or taken away, and an answer cannot be made again. Send a new message.";

@@ -12,30 +12,30 @@ import { timedId } from "./ids.ts";
 import type { ThreadState } from "./state.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
-  /** A connected client; an agent opens its thread on it, so give each agent a client of its own. */
+  /** A connected client. The agent opens its thread on it, so each agent needs a client of its own. */
   readonly client: CarrelClient;
-  /** The agent that answers, and what becomes of a message while the thread is busy. */
+  /** The server's agent, and the policy for a message to a busy thread. */
   readonly run?: RunOptions;
 }
 
 interface Followed {
   readonly threadId: string;
   readonly runId: string;
-  /** The server has said that the run has ended. */
+  /** The server has reported that the run has ended. */
   over?: boolean;
-  /** Ends the stream if nothing more can come. */
+  /** Ends the stream if no further event can arrive. */
   check?: () => void;
 }
 
 /**
- * An AG-UI agent that lives in Carrel. `runAgent` asks for a run and gives its events; `connectAgent` restates the
- * thread and follows the run that is going on, if one is. A run goes on when nobody listens; `abortRun` stops it.
+ * An AG-UI agent that runs in Carrel. `runAgent` requests a run and emits its events. `connectAgent` restates the thread and
+ * follows its active run, if there is one. A run continues without subscribers; `abortRun` stops it.
  */
 export class CarrelAgent extends AbstractAgent {
   readonly client: CarrelClient;
   private readonly options: RunOptions | undefined;
   private following: string | undefined;
-  /** The ids of the user's messages that the page has been shown, by thread. */
+  /** The ids of the user's messages that the page has received, in one thread. */
   private shown: { threadId: string; ids: Set<string> } = { threadId: "", ids: new Set() };
 
   constructor({ client, run, ...config }: CarrelAgentConfig) {
@@ -44,7 +44,7 @@ export class CarrelAgent extends AbstractAgent {
     this.options = run;
   }
 
-  /** What Carrel can do, for front ends that ask before they show a button. */
+  /** Carrel's capabilities, for front ends that check them before they show a button. */
   override async getCapabilities(): Promise<AgentCapabilities> {
     return {
       transport: { streaming: true, websocket: true, resumable: true },
@@ -105,7 +105,7 @@ export class CarrelAgent extends AbstractAgent {
           return out.complete();
         }
         const [first, ...rest] = running.events;
-        // With its input, RUN_STARTED would put the question before the messages that the snapshot restates.
+        // With its input, RUN_STARTED would put the user's message before the messages of the snapshot.
         const { input: asked, ...bare } = first!;
         out.next(toEvent(bare));
         out.next(snapshot(thread, [...running.before, ...asked?.messages ?? []]));
@@ -122,7 +122,7 @@ export class CarrelAgent extends AbstractAgent {
   }
 
   override abortRun(): void {
-    // A refusal is seen in the client's notices.
+    // The client's notices show the refusal.
     if (this.following) this.client.cancel(this.following).catch(() => {});
   }
 
@@ -133,23 +133,24 @@ export class CarrelAgent extends AbstractAgent {
   }
 
   /**
-   * The id to run under. A stock client may answer under the id of the run that asked, which has ended: a run id names one
-   * run, so the answering run gets a new one.
+   * The id of the run. A stock client may respond under the id of the interrupted run, which has ended. A run id names one
+   * run, so the responding run gets a new id.
    */
   private runId({ runId }: RunAgentInput): string {
     const interrupts = this.client.state.thread?.interrupts ?? [];
     return this.client.hasEnded(runId) || interrupts.some((one) => askedBy(one) === runId) ? timedId() : runId;
   }
 
-  /** The user's messages of a thread that the page has been shown. */
+  /** The ids of the user's messages of a thread that the page has received. */
   private shownIn(threadId: string): Set<string> {
     if (this.shown.threadId !== threadId) this.shown = { threadId, ids: new Set() };
     return this.shown.ids;
   }
 
   /**
-   * The answers of the input. Those to what has expired are left out: AG-UI asks for them, and Carrel has them as refused.
-   * A new message without answers refuses what is open, as it does on Carrel's page: the thread would not take it otherwise.
+   * The responses of the input. Responses to expired interrupts are left out: AG-UI requires them, but Carrel counts these
+   * interrupts as refused. A new message without responses refuses the open interrupts, as on Carrel's page: the thread
+   * would not accept it otherwise.
    */
   private answers({ threadId, resume = [] }: RunAgentInput, goesOn: boolean): readonly Resume[] {
     const { thread } = this.client.state;
@@ -161,7 +162,7 @@ export class CarrelAgent extends AbstractAgent {
     return open.map(({ id }) => ({ interruptId: id, status: "cancelled" }));
   }
 
-  /** Passes on the run's events until its last one. */
+  /** Emits the run's events until its last one. */
   private follow(run: Followed, out: Subscriber<BaseEvent>): () => void {
     this.following = run.runId;
     let started = false;
@@ -173,7 +174,7 @@ export class CarrelAgent extends AbstractAgent {
     });
     run.check = (): void => {
       if (!out.closed && this.client.state.thread?.threadId !== run.threadId) return elsewhere(out, run, started);
-      // A run that the server calls over has its events on the way only while the view is behind.
+      // Events of an ended run can still arrive only while the view lags.
       const over = this.client.hasEnded(run.runId) || (run.over && !this.client.state.thread?.lagging);
       if (!out.closed && over) unseen(out, run, this.client, started);
     };
@@ -188,14 +189,14 @@ export class CarrelAgent extends AbstractAgent {
 
 const ELSEWHERE = "The client has opened another thread, so this run cannot be followed here any more. It goes on.";
 
-/** The client has opened another thread: the run goes on, and nobody here sees its events. */
+/** The client has opened another thread: the run continues, but its events no longer arrive here. */
 function elsewhere(out: Subscriber<BaseEvent>, run: Followed, started: boolean): void {
   if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
   out.next(runError(ELSEWHERE, "elsewhere"));
   out.complete();
 }
 
-/** The run is over and its end was not seen: that is said, and no RUN_FINISHED is made up. */
+/** The run has ended but its last event was missed: emits RUN_ERROR instead of an invented RUN_FINISHED. */
 function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: string }, client: CarrelClient, started: boolean): void {
   if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
   out.next(snapshot(client.state.thread));
@@ -203,7 +204,7 @@ function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: stri
   out.complete();
 }
 
-/** The run that asked. */
+/** The run that has opened the interrupt. */
 function askedBy({ metadata }: Interrupt): unknown {
   const carrel = metadata?.carrel;
   return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
@@ -217,7 +218,7 @@ function runError(message: string, code: string): BaseEvent {
   return { type: EventType.RUN_ERROR, message, code } as BaseEvent;
 }
 
-/** The server's events are AG-UI's; only the compiler does not know. */
+/** The server's events have AG-UI's types, which the compiler cannot know. */
 function toEvent(event: AgentEvent): BaseEvent {
   return withStockIds(event) as unknown as BaseEvent;
 }

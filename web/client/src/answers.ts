@@ -26,7 +26,7 @@ export class Answers {
     this.#timers.answered(this.#out.requests.empty);
   }
 
-  /** A pending run has its answer: the thread's next one may go. */
+  /** A pending run has its answer: the thread's next run may be sent. */
   run(runId: string, frame: ServerFrame, now: number): void {
     if (!this.#out.requests.settle(runId)) return;
     this.heard();
@@ -63,14 +63,14 @@ export class Answers {
     this.run(runId, frame, now);
   }
 
-  /** A run ended that never began. */
+  /** Handles the end of a run that never began. */
   ended(frame: Ended, now: number): void {
     this.#views.of(frame.threadId).endedUnbegun(frame);
     this.plain(`cancel.${frame.runId}`, frame);
     this.run(frame.runId, frame, now);
   }
 
-  /** Takes rows of the list; ready tells that the connection is. */
+  /** Handles rows of the list. ready: the connection is ready. */
   rows(rows: readonly ThreadInfo[], now: number, ready: boolean, page?: ThreadList): void {
     const { list, open } = this.#views;
     if (page) list.page(page);
@@ -81,8 +81,8 @@ export class Answers {
   }
 
   /**
-   * The server says whether the open thread waits for a person. If the view says otherwise something was missed, and the
-   * thread is asked for again; while an answer is on its way they may differ.
+   * The server reports whether the open thread is awaiting input. If the view disagrees, it has missed a frame, and a hello is
+   * sent. While a response is on its way the two may differ.
    */
   compare(ready: boolean, interrupted: boolean | undefined, now: number): void {
     const { current, open } = this.#views;
@@ -95,7 +95,7 @@ export class Answers {
     this.#edited("", "runs", frame);
   }
 
-  /** A run that is seen to have begun or ended is answered, whatever became of its `accepted`; so is its cancel. */
+  /** Counts a run as answered once its start or end has been seen, even if its `accepted` is lost. The same holds for its cancel. */
   seen(frame: ServerFrame, now: number): void {
     const { runs, plain } = this.#out.requests;
     for (const run of runs) {
@@ -109,18 +109,18 @@ export class Answers {
   refused(runId: string, frame: Rejected | ErrorFrame, now: number): void {
     const { code, message, field, retryAfterMs } = frame;
     const run = this.#out.requests.run(runId);
-    // Another device was faster: the open interrupts are now these.
+    // Another device has responded first: these interrupts are open now.
     if (run?.threadId !== undefined && frame.type === "rejected" && code === "interrupted") {
       this.#views.of(run.threadId).interrupted(frame.interrupts ?? []);
     }
     this.#views.note({ code, message, runId, ...(field !== undefined && { field }), ...(retryAfterMs !== undefined && { retryAfterMs, retryAt: now + retryAfterMs }) });
-    this.plain(`cancel.${runId}`, { type: "accepted", runId, state: "ended" }); // it never began
+    this.plain(`cancel.${runId}`, { type: "accepted", runId, state: "ended" }); // the run never began
     this.run(runId, frame, now);
   }
 
   /**
-   * All that the user has is being erased, or the sessions were ended: an erase, or a sign-out, has its answer, and nothing
-   * else will have one.
+   * All data of the user is being erased, or the sessions were ended. An erase or a sign-out has its answer, and all other
+   * requests will never have one.
    */
   close(frame: ServerFrame): void {
     const refusal: ServerFrame = frame.type === "error" || frame.type === "rejected" ? frame
@@ -130,7 +130,7 @@ export class Answers {
     for (const id of this.#out.requests.clear()) this.#notify(id, answers.get(id) ?? refusal);
   }
 
-  /** An error of a request, or of none. */
+  /** Handles an error, with or without a request. */
   error(frame: ErrorFrame, now: number): void {
     const id = frame.requestId ?? "";
     if (id.startsWith("run.")) return this.refused(id.slice(4), frame, now);
@@ -139,7 +139,7 @@ export class Answers {
     const edit = this.#out.requests.editOf(id);
     if (!edit) return this.plain(id, frame);
     const threadId = threadOf(edit);
-    // It was deleted elsewhere.
+    // The thread was deleted elsewhere.
     if (frame.code === "not_found") this.#views.list.drop(threadId);
     this.#edited(threadId, id, frame);
   }

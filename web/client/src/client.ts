@@ -10,7 +10,7 @@ import { FIRST_PAGE, OLDER_PAGE } from "./threadlist.ts";
 import { Waiters } from "./waiters.ts";
 import { watchPage } from "./wake.ts";
 
-/** A longer timer of a browser fires at once. */
+/** The longest timer of a browser: a longer one fires at once. */
 const LONGEST_TIMER = 3_600_000;
 
 /**
@@ -61,26 +61,26 @@ export class CarrelClient {
     return this.#state;
   }
 
-  /** Calls the listener after each change of `state`; returns what ends that. */
+  /** Calls the listener after each change of `state`; returns a function that stops it. */
   subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   };
 
-  /** Calls the listener with each event of a thread as it is applied; returns what ends that. */
+  /** Calls the listener with each event of a thread as it is applied; returns a function that stops it. */
   onEvent(listener: (event: ClientEvent) => void): () => void {
     this.#eventListeners.add(listener);
     return () => void this.#eventListeners.delete(listener);
   }
 
-  /** Starts, or starts again after `replaced`. */
+  /** Connects, also again after `replaced`. */
   connect(): void {
     if (!this.#running) this.#unwatch = watchPage(() => this.#do(() => this.#view.wake(this.#now())));
     this.#running = true;
     this.#do(() => this.#view.start(this.#now()));
   }
 
-  /** Ends the connection and refuses what was not answered. */
+  /** Closes the connection and rejects the unanswered requests. */
   close(): void {
     this.#running = false;
     this.#unwatch();
@@ -103,14 +103,14 @@ export class CarrelClient {
     return threadId;
   }
 
-  /** Asks for a run in the open thread and returns its id. Throws if the text is empty or too long. */
+  /** Requests a run in the open thread and returns its id. Throws if the text is empty or too long. */
   send(text: string, options?: RunOptions): string {
     const runId = this.#options.id();
     return this.run(runId, [userMessage(runId, 1, text)], undefined, options);
   }
 
   /**
-   * Asks for a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. The id of
+   * Requests a run of a chosen id with new user messages, or in the thread that it answers, and returns the id. The id of
    * a message is the run's id, a dot and a number, or an id without a dot that the thread does not have.
    */
   run(runId: string, messages: readonly Message[], answers?: ThreadResponses, options?: RunOptions): string {
@@ -131,8 +131,8 @@ export class CarrelClient {
   }
 
   /**
-   * Resolves with the state that the server gave a run when it took it (running, queued or ended), or with "seen" if
-   * the run's own events came first. Rejects with a RefusedError if it did not take it.
+   * Resolves with the state of a run when the server has accepted it (running, queued or ended), or with "seen" if the run's
+   * events arrived first. Rejects with a RefusedError if the server has refused the run.
    */
   async settled(runId: string): Promise<string> {
     const frame = await this.#waiters.of(`run.${runId}`);
@@ -140,12 +140,12 @@ export class CarrelClient {
     return frame.type === "ended" ? "ended" : "seen";
   }
 
-  /** The user messages that did not go out yet, or on a socket that is lost and may not have arrived, by thread. */
+  /** The user messages, by thread, that were not sent yet, or were sent on a lost socket and may not have arrived. */
   unsent(): ReadonlyMap<string, readonly Message[]> {
     return this.#view.unsent;
   }
 
-  /** The open thread's run that goes on, with its events so far. */
+  /** The active run of the open thread, with its events so far. */
   running(): RunningRun | undefined {
     return this.#view.view?.running;
   }
@@ -155,7 +155,7 @@ export class CarrelClient {
     return this.#view.view?.hasEnded(runId) ?? false;
   }
 
-  /** Ends a run. Resolves when that is durable; the run's own end follows as an event. */
+  /** Stops a run. Resolves when the request is stored; the end of the run follows as an event. */
   async cancel(runId: string): Promise<void> {
     let asked = false;
     const answer = this.#waiters.of(`cancel.${runId}`);
@@ -171,52 +171,52 @@ export class CarrelClient {
     return await this.#ask({ type: "threads", requestId: FIRST_PAGE }) as ThreadList;
   }
 
-  /** Gets the page behind the threads that are here into `state.threads`; undefined if there is none. */
+  /** Gets the next page of threads and merges it into `state.threads`; undefined if there is none. */
   async olderThreads(): Promise<ThreadList | undefined> {
     const { older } = this.#view.list;
     if (older === undefined) return undefined;
     return await this.#ask({ type: "threads", requestId: OLDER_PAGE, before: older }) as ThreadList;
   }
 
-  /** Gets older messages of the open thread into view; undefined if there are none. */
+  /** Gets older messages of the open thread into its state; undefined if there are none. */
   async history(limit?: number): Promise<HistoryPage | undefined> {
     const { id: threadId, before } = this.#view.view ?? {};
     if (threadId === undefined || before === undefined) return undefined;
     return await this.#ask({ type: "history", requestId: "history", threadId, before, ...(limit !== undefined && { limit }) }) as HistoryPage;
   }
 
-  /** Gives a thread another title. Resolves when that is durable; the list follows by itself. */
+  /** Renames a thread. Resolves when the title is stored; `state.threads` follows without another request. */
   async rename(threadId: string, title: string): Promise<void> {
     await this.#ask({ type: "rename", requestId: `rename.${threadId}`, threadId, title });
   }
 
-  /** Deletes a thread. Resolves when that is durable; it leaves the lists of all windows. */
+  /** Deletes a thread. Resolves when that is stored; the thread disappears from the lists of all windows. */
   async delete(threadId: string): Promise<void> {
     await this.#ask({ type: "delete", requestId: `delete.${threadId}`, threadId });
   }
 
-  /** Gets a page of the user's runs, ended ones too, newest first; the next page is behind the `before` of this one. */
+  /** Gets a page of the user's runs, newest first, including ended ones. Pass its `before` for the next page. */
   async runs(before?: string, limit?: number): Promise<RunPage> {
     return await this.#ask({ type: "runs", requestId: "runs", ...(before !== undefined && { before }), ...(limit !== undefined && { limit }) }) as RunPage;
   }
 
   /**
-   * Erases everything of the user, for ever. Resolves when that is durable and cannot be stopped; `state.erasure` has the
-   * progress.
+   * Erases all data of the user, for ever. Resolves when the request is stored and cannot be stopped any more;
+   * `state.erasure` has the progress.
    */
   async erase(): Promise<void> {
     await this.#ask({ type: "erase", requestId: "erase", confirm: true });
   }
 
   /**
-   * Ends all sessions of the user, on every device, and with cancelRuns all runs. Resolves when that is done: `state.status`
-   * says signedOut then, and only a client with the token of a later sign-in can connect.
+   * Ends all sessions of the user on every device, and with cancelRuns stops all runs. Resolves when that is done. `state.status`
+   * is then signedOut, and only a client with the token of a later sign-in can connect.
    */
   async signOut(cancelRuns = false): Promise<void> {
     await this.#ask({ type: "signOut", requestId: "signOut", everywhere: true, ...(cancelRuns && { cancelRuns }) });
   }
 
-  /** Takes the notices away: the person has seen them. */
+  /** Removes the notices: the user has seen them. */
   dismiss(): void {
     this.#fault = undefined;
     this.#do(() => this.#view.dismiss());
@@ -249,7 +249,7 @@ export class CarrelClient {
     }
   }
 
-  /** Does something with the session, then sets its timer and tells the listeners. */
+  /** Calls the view, then sets its timer and notifies the listeners. */
   #do(what: () => void): void {
     try {
       what();

@@ -60,7 +60,7 @@ export function encodeClient(frame: ClientFrame): string {
   return text;
 }
 
-/** Throws if the server would refuse a run for what it brings, in words for a person. */
+/** Throws an error with a message for the user if the server would refuse the content of a run. */
 export function checkRun(run: Pick<Run, "messages" | "resume">, limits: Limits): void {
   if (run.messages.length > limits.messages) {
     throw new Error(`At most ${limits.messages} messages can be sent at once, and these are ${run.messages.length}. Send fewer.`);
@@ -75,7 +75,7 @@ export function checkRun(run: Pick<Run, "messages" | "resume">, limits: Limits):
   }
 }
 
-/** Whether a value arrives as it is: JSON would change or drop what is anything else. */
+/** Whether JSON carries a value unchanged. */
 function isJson(value: unknown): boolean {
   if (typeof value === "string") return !/\p{Surrogate}/u.test(value);
   if (typeof value === "number") return Number.isFinite(value);

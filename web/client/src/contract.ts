@@ -5,7 +5,7 @@ import type { Status } from "./port.ts";
 import type { ThreadState } from "./state.ts";
 import type { Notice } from "./threadviews.ts";
 
-/** As much of a WebSocket as the client needs. */
+/** The part of WebSocket that the client uses. */
 export interface Socket {
   onopen: (() => void) | null;
   onmessage: ((event: { readonly data: unknown }) => void) | null;
@@ -17,11 +17,11 @@ export interface Socket {
 export interface CarrelOptions {
   /** wss://…/<stage>, without a query. */
   readonly url: string;
-  /** Asked for an access token at each connect. If it throws, the client tries again later. */
+  /** Returns an access token; called for each connect. If it throws, the client tries again later. */
   readonly token: () => Promise<string>;
   /** Opens a socket; a browser's WebSocket by default. */
   readonly socket?: (url: string, protocols: string[]) => Socket;
-  /** The clock of all timers, in ms. It never goes back, whatever the device's time of day does: `performance.now` by default. */
+  /** The clock of all timers, in ms. It must never go back, even if the device's time of day does. The default is `performance.now`. */
   readonly elapsed?: () => number;
   readonly random?: () => number;
   readonly id?: () => string;
@@ -33,14 +33,14 @@ export interface ThreadResponses {
   readonly resume: readonly Resume[];
 }
 
-/** How a run is asked for. */
+/** The options of a run. */
 export interface RunOptions {
-  /** The agent that answers; the deployment's default one if it is absent, or the one that asked if the run brings answers. */
+  /** The agent of the run. By default: the deployment's default agent, or for a run with responses the agent of the interrupted run. */
   readonly agent?: string;
   readonly whenBusy?: WhenBusy;
 }
 
-/** All that a page shows. A new object after each change, the same one in between. */
+/** The state that a page shows. It is a new object after each change, and the same object in between. */
 export interface ClientState {
   readonly status: Status | "closed";
   readonly threads: readonly ThreadInfo[];
@@ -48,9 +48,9 @@ export interface ClientState {
   readonly thread?: ThreadState;
   /** Refusals, oldest first. */
   readonly notices: readonly Notice[];
-  /** All that the user has is being erased, or was. Gone when a server takes the user again. */
+  /** All data of the user is being erased, or was erased. Absent again once a server accepts the user. */
   readonly erasure?: "erasing" | "erased";
-  /** Why there is no connection, or what cannot be understood, as a sentence for a person. */
+  /** Why there is no connection, or which message was invalid, as a sentence for the user. */
   readonly fault?: string;
 }
 
@@ -63,7 +63,7 @@ export interface ClientEvent {
 
 /** A request that the server refused. */
 export class RefusedError extends Error {
-  /** retryAfterMs: when asking again may succeed, if that is known. */
+  /** retryAfterMs: after that time a retry may succeed, if the time is known. */
   constructor(readonly code: string, message: string, readonly retryAfterMs?: number) {
     super(message);
     this.name = "RefusedError";

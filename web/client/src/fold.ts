@@ -2,20 +2,20 @@ import type { AgentEvent, Message, Metadata, Role, ToolCall } from "./events.ts"
 import type { RunHeader } from "./server-frames.ts";
 
 /**
- * Folds the events of runs, in order, into the messages that they build. The server's Folder gives the same for every
- * stream, also one that no run makes: shared/agui/testdata/folds has the rules, one each.
+ * Folds the events of runs, in order, into messages. The server's Folder returns the same messages for every stream, even for
+ * streams that no run produces. Each file in shared/agui/testdata/folds shows one rule.
  */
 export class Folder {
   #messages: Message[] = [];
-  /** Where each message is. */
-  readonly #timers = new Map<string, number>();
-  /** The message of each call that the last run began: its arguments may still come. */
+  /** The index of each message. */
+  readonly #positions = new Map<string, number>();
+  /** The message of each call that the last run has begun: further arguments may follow. */
   readonly #calls = new Map<string, string>();
-  /** The run of each message, as far as it is known. It grows with the messages. */
+  /** The run of each message whose run is known. It grows with the messages. */
   readonly runs = new Map<string, string>();
   #run: string | undefined;
 
-  /** Of the messages the first run counts the first ones, the next run those behind. */
+  /** The first run has made the first messages, as many as it counts; the next run the messages after them, and so on. */
   constructor(messages: readonly Message[] = [], runs: readonly Pick<RunHeader, "runId" | "messages">[] = []) {
     let at = 0;
     for (const { runId, messages: n } of runs) {
@@ -31,7 +31,7 @@ export class Folder {
     return this.#messages;
   }
 
-  /** Puts older messages before those that are there. */
+  /** Returns a folder with older messages before the present ones. */
   prepend(older: readonly Message[], runs?: readonly RunHeader[]): Folder {
     const whole = new Folder(older, runs);
     for (const message of this.#messages) {
@@ -47,7 +47,7 @@ export class Folder {
     const { messageId = "", toolCallId = "", delta = "" } = event;
     switch (event.type) {
       case "RUN_STARTED":
-        // A model may name its calls the same in every run.
+        // A model may use the same call ids in every run.
         this.#calls.clear();
         this.#run = event.runId;
         for (const message of event.input?.messages ?? []) this.#put(message);
@@ -76,7 +76,7 @@ export class Folder {
     this.#change(id, metadata, (m) => m);
   }
 
-  /** Puts the call into the assistant message that the event names, or else into one with the call's id, which may be new. */
+  /** Adds the call to the assistant message that the event names, else to the message with the call's id, which it creates if needed. */
   #startCall({ toolCallId: id = "", toolCallName: name = "", parentMessageId: parent = "", metadata }: AgentEvent): void {
     if (this.#calls.has(id)) return;
     const caller = parent !== "" && this.#mayCall(parent) ? parent : id;
@@ -87,9 +87,9 @@ export class Folder {
     this.#change(caller, metadata, (m) => ({ ...m, toolCalls: [...(m.toolCalls ?? []), call] }));
   }
 
-  /** Whether a call may be in the message of this id: it is an assistant's, or there is none yet. */
+  /** Whether a call may be added to the message with this id: it is an assistant's, or does not exist yet. */
   #mayCall(id: string): boolean {
-    const at = this.#timers.get(id);
+    const at = this.#positions.get(id);
     return at === undefined || this.#messages[at]!.role === "assistant";
   }
 
@@ -98,7 +98,7 @@ export class Folder {
     if (caller === undefined) return;
     this.#change(caller, undefined, (m) => {
       const calls = [...(m.toolCalls ?? [])];
-      // An earlier run may have named a call the same.
+      // An earlier run may have used the same call id.
       const last = calls.findLastIndex((c) => c.id === id);
       const { function: made, ...call } = calls[last]!;
       calls[last] = { ...call, function: { ...made, arguments: made.arguments + delta } };
@@ -107,34 +107,34 @@ export class Folder {
   }
 
   #change(id: string, metadata: Metadata | undefined, to: (message: Message) => Message): void {
-    const at = this.#timers.get(id);
+    const at = this.#positions.get(id);
     if (at !== undefined) this.#messages = this.#messages.with(at, withMetadata(to(this.#messages[at]!), metadata));
   }
 
   /**
-   * Puts a message to the end. A result goes behind the message that made its call, which may be of an earlier run, and
-   * the results that are there. An id that is there stays as it is.
+   * Appends a message. A result is inserted after the message with its call, which may be of an earlier run, and after the
+   * results that follow there. A message whose id exists is ignored.
    */
   #put(message: Message): void {
-    if (this.#timers.has(message.id)) return;
+    if (this.#positions.has(message.id)) return;
     let at = this.#messages.length;
     const called = message.role === "tool" ? this.#callerOf(message.toolCallId ?? "") : -1;
     if (called >= 0) {
       for (at = called + 1; this.#messages[at]?.role === "tool";) at++;
-      for (const [id, place] of this.#timers) if (place >= at) this.#timers.set(id, place + 1);
+      for (const [id, place] of this.#positions) if (place >= at) this.#positions.set(id, place + 1);
     }
-    this.#timers.set(message.id, at);
+    this.#positions.set(message.id, at);
     if (this.#run) this.runs.set(message.id, this.#run);
     this.#messages = this.#messages.toSpliced(at, 0, message);
   }
 
   #callerOf(call: string): number {
     const caller = this.#calls.get(call);
-    return caller === undefined ? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === call)) : this.#timers.get(caller)!;
+    return caller === undefined ? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === call)) : this.#positions.get(caller)!;
   }
 }
 
-/** Lays the keys of an event's metadata over the message's. What is no object cannot be shown. */
+/** Merges an event's metadata into the message's. Metadata that is not an object is ignored. */
 function withMetadata(message: Message, metadata: Metadata | undefined): Message {
   if (!isObject(metadata)) return message;
   return { ...message, metadata: { ...(isObject(message.metadata) && message.metadata), ...metadata } };

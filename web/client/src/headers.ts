@@ -2,25 +2,25 @@ import type { Folder } from "./fold.ts";
 import type { AgentEvent } from "./events.ts";
 import type { RunHeader } from "./server-frames.ts";
 
-/** The run that a message is of, as far as it is known: the model and the usage when it has ended. */
+/** The known facts of a message's run. The model and the usage are known once the run has ended. */
 export type MessageRun = Omit<RunHeader, "messages">;
 
 /** The runs of a thread whose messages the client has. */
 export class Headers {
   readonly #runs = new Map<string, MessageRun>();
-  /** The last answer of `of`, and what it was made from. */
+  /** The last result of `of`, and the fold that it was made from. */
   #made: { fold: Folder; messages: number; of: ReadonlyMap<string, MessageRun> } | undefined;
 
   constructor(runs?: readonly RunHeader[]) {
     this.add(runs);
   }
 
-  /** Takes the headers of a snapshot or of a page. */
+  /** Adds the headers of a snapshot or of a page. */
   add(runs: readonly RunHeader[] = []): void {
     for (const { messages: _, ...run } of runs) this.#set(run);
   }
 
-  /** Takes the next event of a run. */
+  /** Follows the next event of a run. */
   event(event: AgentEvent, runId: string, seq: number): void {
     const { type, timestamp: at, metadata, usage } = event;
     const run = this.#runs.get(runId);
@@ -33,7 +33,7 @@ export class Headers {
     }
   }
 
-  /** The run of each message that is folded, by the message's id. The map is never changed afterwards. */
+  /** The run of each folded message, by the message's id. The map is never changed afterwards. */
   of(fold: Folder): ReadonlyMap<string, MessageRun> {
     const { size } = fold.runs;
     if (this.#made?.fold !== fold || this.#made.messages !== size) {

@@ -1,6 +1,6 @@
 import type { Message } from "./events.ts";
 
-/** A UUID of version 7, which tells the time it was made. */
+/** A UUID of version 7, which contains its creation time. */
 export function timedId(now: number = Date.now()): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   for (let i = 0; i < 6; i++) bytes[i] = Math.floor(now / 2 ** (8 * (5 - i))) % 256;

@@ -8,14 +8,14 @@ import type { Timers } from "./timers.ts";
 import type { ConnectionStatus } from "./status.ts";
 import type { ThreadViews } from "./threadviews.ts";
 
-/** The parts of a view, which it shares with its inbox. */
+/** The parts of a view that its inbox uses. */
 export interface ViewParts {
   readonly views: ThreadViews;
   readonly timers: Timers;
   readonly out: Outbox;
   readonly answers: Answers;
   readonly status: ConnectionStatus;
-  /** The socket in use is of no use any more. */
+  /** Closes the socket in use. */
   readonly giveUp: (now: number) => void;
 }
 
@@ -25,22 +25,22 @@ export class Inbox {
   readonly #parts = new Parts();
   /** The highest n of a ready or snapshot on this socket. */
   #answeredN = 0;
-  /** Something was lost that only the next ready makes good. */
+  /** A frame was lost, and only the next ready repairs that. */
   missed = false;
-  /** As the last ready said; before it, what every server takes. */
+  /** The limits of the last ready; before it, limits that every server accepts. */
   limits: Limits = { textBytes: 24 * 1024, messages: 8 };
 
   constructor(view: ViewParts) {
     this.#view = view;
   }
 
-  /** The socket has changed: discards incomplete frames. */
-  anew(): void {
+  /** Discards incomplete frames: the socket was lost or replaced. */
+  reset(): void {
     this.#answeredN = 0;
     this.#parts.clear();
   }
 
-  /** When a frame in parts is given up. */
+  /** When an incomplete frame is dropped. */
   due(): number | undefined {
     return this.#parts.due();
   }
@@ -49,7 +49,7 @@ export class Inbox {
     if (this.#parts.expire(now)) this.missed = true;
   }
 
-  /** Takes one text frame. Throws if it is not one; the socket lives on. */
+  /** Handles one text message. Throws if it is not a frame; the socket stays open. */
   take(text: string, now: number): void {
     const frame = decodeServer(text);
     if (frame?.type !== "part") return frame && this.#frame(frame, now);
@@ -62,7 +62,7 @@ export class Inbox {
   #frame(frame: ServerFrame, now: number): void {
     switch (frame.type) {
       case "": return this.#view.timers.mayNotHaveArrived(now);
-      case "part": return; // parts have no parts
+      case "part": return; // a part is never split itself
       case "ready": return this.#ready(frame, now);
       case "snapshot": return this.#snapshot(frame, now);
       case "events": return this.#events(frame, now);
@@ -111,7 +111,7 @@ export class Inbox {
 
   #events(frame: Events, now: number): void {
     if (frame.threadId !== this.#view.views.open) return;
-    // A worker that was frozen when its thread was deleted may not know it yet.
+    // A worker that was frozen while its thread was deleted may still post events.
     const deleted = this.#view.views.list.isDeleted(frame.threadId);
     if (!deleted && this.#view.views.of(frame.threadId).events(frame, this.#view.out.n)) this.#view.timers.progress(now);
     this.#view.answers.seen(frame, now);
@@ -128,7 +128,7 @@ export class Inbox {
   }
 
   #error(frame: ErrorFrame, now: number): void {
-    // A window that rolls is its user's eleventh connection for a moment, and the oldest of them may be its own.
+    // During a handover this client may have the user's eleventh connection, and the replaced one may be its own.
     if (frame.code === "replaced" && !this.#view.timers.opening) this.#view.status.status = "replaced";
     switch (frame.code) {
       case "replaced": case "token_expired": case "unauthorized":
@@ -145,7 +145,7 @@ export class Inbox {
     this.#view.answers.error(frame, now);
   }
 
-  /** The user's sessions were ended, here or elsewhere: nothing more is asked with this sign-in. */
+  /** The user's sessions were ended, here or elsewhere: the client sends nothing more with this sign-in. */
   signedOut(frame: ErrorFrame, now: number): void {
     this.#view.views.note({ code: frame.code, message: frame.message });
     this.#view.status.status = "signedOut";
@@ -154,7 +154,7 @@ export class Inbox {
     this.#view.giveUp(now);
   }
 
-  /** The user sends too many frames: the server closes the socket, and takes no other before the time that it names. */
+  /** The user sends too many frames: the server closes the socket, and accepts no other one before the named time. */
   #flooded({ code, message, retryAfterMs = 0 }: ErrorFrame, now: number): void {
     this.#view.views.note({ code, message, retryAfterMs, retryAt: now + retryAfterMs });
     this.#view.timers.refusedFor(now, retryAfterMs);
@@ -174,10 +174,10 @@ export class Inbox {
     this.#view.answers.close(frame);
   }
 
-  /** All that the user has is being erased, or (done) was. */
+  /** All data of the user is being erased, or (done) was erased. */
   #close(frame: Rejected | ErrorFrame | Done, now: number): void {
     const erased = frame.type === "done";
-    if (!erased && this.#view.status.erasing) return; // that is known, and the done is still to come
+    if (!erased && this.#view.status.erasing) return; // already known; done is still to come
     if (erased) this.#view.views.clear();
     else this.#view.views.note({ code: frame.code, message: frame.message, ...("runId" in frame && { runId: frame.runId }) });
     this.#view.answers.close(frame);

@@ -30,7 +30,7 @@ export class Interrupts {
     } else if (type === "RUN_FINISHED" && outcome?.type === "interrupt") this.set(outcome.interrupts);
   }
 
-  /** Replaces the open interrupts, except those that an applied event has closed. */
+  /** Replaces the open interrupts. Leaves out interrupts that an applied event has closed. */
   set(interrupts: readonly Interrupt[] = []): void {
     this.#open = interrupts.filter(({ id }) => !this.#answered.has(id));
   }

@@ -4,7 +4,7 @@ import { Requests } from "./requests.ts";
 import type { PendingRun, Plain } from "./requests.ts";
 import type { Timers } from "./timers.ts";
 
-/** The open thread and how much of it is here. */
+/** The open thread and its cursor. */
 export interface Where {
   readonly threadId?: string;
   readonly cursor?: Cursor;
@@ -29,7 +29,7 @@ export class Outbox {
     return this.#n;
   }
 
-  /** A new socket: sends the hello and the unanswered requests, in the order that ends on the open thread. */
+  /** A new socket is in use: sends hello and the unanswered requests. Runs of other threads go first, so the connection ends on the open thread. */
   begin(now: number): void {
     this.#n = 0;
     this.requests.unsend();
@@ -41,7 +41,7 @@ export class Outbox {
     return encodeClient({ type: "hello", requestId: "hello.1", n: 1, ...this.#where() });
   }
 
-  /** A socket that was greeted takes over: says what has no answer, and hello if it does not watch this thread. */
+  /** The next socket, whose hello is answered, is in use now: sends the unanswered requests, and hello if it watches another thread. */
   resume(now: number, threadId: string | undefined): void {
     this.#n = 1;
     this.requests.unsend();
@@ -64,19 +64,19 @@ export class Outbox {
     if (this.requests.add(request) && this.#timers.online && !this.#early(request)) this.#send(request);
   }
 
-  /** A run has its answer: its cancel may go. */
+  /** A run has its answer: sends its cancel if there is one. */
   cancel(runId: string): void {
     const cancel = this.requests.plain.find((request) => request.type === "cancel" && request.runId === runId);
     if (cancel && this.#timers.online) this.#send(cancel);
   }
 
-  /** An edit of the thread has its answer: the next one may go. */
+  /** An edit of the thread has its answer: sends the next edit. */
   edits(threadId: string): void {
     const next = this.requests.edit(threadId);
     if (next && this.#timers.online) this.#send(next);
   }
 
-  /** Sends the runs that may go now. One of another thread moves the connection: a hello moves it back. */
+  /** Sends the runs that may be sent now. A run of another thread moves the connection there, and a hello moves it back. */
   runs(now: number): void {
     if (!this.#timers.online) return;
     const next = this.requests.front().filter((run) => !run.frame);
@@ -98,7 +98,7 @@ export class Outbox {
     for (const request of this.requests.plain) if (!this.#early(request)) this.#send(request);
   }
 
-  /** A cancel whose run has no answer yet: the server may not know the run, and remembers no cancel. */
+  /** Whether this is a cancel whose run has no answer yet: it must wait, because the server ignores cancels of unknown runs. */
   #early(request: Plain): boolean {
     return request.type === "cancel" && this.requests.run(request.runId) !== undefined;
   }

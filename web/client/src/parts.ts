@@ -3,7 +3,7 @@ import type { Part, ServerFrame } from "./server-frames.ts";
 
 /** How long a frame's next part may take, in ms. */
 const PATIENCE = 5000;
-/** What is kept at most: who begins frames and never ends them must not fill the memory. As in shared/wire. */
+/** The limits of incomplete frames: a server that never completes frames must not fill the memory. As in shared/wire. */
 const MAX_PARTS = 1024;
 const MAX_OPEN = 8;
 const MAX_DATA = 22 * 1024;
@@ -16,13 +16,13 @@ interface Open {
   size: number;
 }
 
-/** Joins frames that came in parts, byte for byte and in whatever order they come. */
+/** Joins the parts of frames, byte by byte. Parts may arrive in any order. */
 export class Parts {
   readonly #open = new Map<string, Open>();
 
   /**
-   * Takes a part; the whole frame once all of it is there. "bad" if the part does not fit what came before it, or is
-   * more than is kept: its frame is dropped. Throws if the whole is no frame.
+   * Adds a part. Returns the frame once it is complete. Returns "bad" and drops the frame if the part contradicts earlier
+   * parts or exceeds the limits. Throws if the joined text is not a frame.
    */
   add(part: Part, now: number): ServerFrame | "bad" | undefined {
     const whole = this.#open.get(part.id) ?? { pieces: new Map<number, string>(), of: part.of, at: now, size: 0 };
@@ -39,13 +39,13 @@ export class Parts {
     return joined(whole);
   }
 
-  /** When the oldest unfinished frame is given up. */
+  /** When the oldest incomplete frame is dropped. */
   due(): number | undefined {
     const ends = [...this.#open.values()].map((whole) => whole.at + PATIENCE);
     return ends.length ? Math.min(...ends) : undefined;
   }
 
-  /** Drops what was not finished in time; true if something was, which is a gap. */
+  /** Drops the frames that were not completed in time. Returns true if there were any: their loss is a gap. */
   expire(now: number): boolean {
     let dropped = false;
     for (const [id, whole] of this.#open) {
@@ -72,12 +72,12 @@ export class Parts {
   }
 }
 
-/** How many bytes base64 stands for. */
+/** The number of bytes that a base64 text encodes. */
 function bytes(base64: string): number {
   return base64.length / 4 * 3 - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
 }
 
-/** A whole that is not base64 of UTF-8 is no frame. */
+/** Joins and decodes a complete frame. Throws if it is not base64 of UTF-8. */
 function joined({ pieces, of }: Open): ServerFrame | undefined {
   const all: Uint8Array[] = [];
   for (let n = 1; n <= of; n++) all.push(Uint8Array.from(atob(pieces.get(n)!), (c) => c.charCodeAt(0)));

@@ -5,15 +5,15 @@ import type { OnEvent } from "./state.ts";
 export interface Port {
   /** Sends one frame on the open socket. */
   send(text: string): void;
-  /** Opens a socket with a fresh token, in place of one that is being opened; one in use stays so. */
+  /** Opens a socket with a new token. It replaces an attempt in progress; a socket in use stays in use. */
   connect(): void;
   /** Closes the socket in use. */
   close(): void;
-  /** Sends one frame on the socket that was `offered`. */
+  /** Sends one frame on the offered socket. */
   sendNext?: (text: string) => void;
-  /** The socket that was `offered` is the one in use from now on; the last one is closed. */
+  /** Uses the offered socket from now on, and closes the old one. */
   promote?: () => void;
-  /** Closes the socket that was `offered`. */
+  /** Closes the offered socket. */
   decline?: () => void;
   /** An event was applied to the thread. */
   event?: (threadId: string, ...args: Parameters<OnEvent>) => void;
@@ -22,8 +22,8 @@ export interface Port {
 }
 
 /**
- * Where the connection stands. connecting is until the first `ready` of a socket; erasing: all that the user has is
- * being erased, or was; signedOut: the user's sessions were ended, and only `connect` with the token of a later sign-in
- * brings a connection back.
+ * The status of the connection. connecting: before the first `ready` of a socket. erasing: all data of the user is being
+ * erased, or was erased. signedOut: the user's sessions were ended, and only `connect` with the token of a later sign-in
+ * connects again.
  */
 export type Status = "connecting" | "ready" | "lost" | "replaced" | "erasing" | "signedOut";

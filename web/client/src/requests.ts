@@ -6,21 +6,21 @@ import type { QueuedRun } from "./state.ts";
 /** A run that has no answer yet. */
 export interface PendingRun {
   readonly runId: string;
-  /** Absent until a client that was not told which thread to open knows one. */
+  /** undefined until the client knows which thread the server has opened. */
   threadId: string | undefined;
   readonly messages: readonly Message[];
   readonly resume?: readonly Resume[];
   readonly options?: RunOptions;
-  /** As sent on this socket. */
+  /** The frame that was sent on this socket. */
   frame?: Run;
 }
 
-/** A request that is answered once and is not a run. */
+/** A request other than a run. It has one answer. */
 export type Plain = Exclude<ClientFrame, Hello | Run | Ping> & { readonly requestId: string };
 
 /**
- * Whether the requests of a type are sent one after the other, each after the answer to the last: those of one thread, and
- * those without a thread. API Gateway may run frames in any order.
+ * Whether requests of a type are sent one by one, each after the answer to the last. This holds per thread, and for requests
+ * without a thread. API Gateway may deliver frames in any order.
  */
 const IN_ORDER = {
   cancel: false, threads: false, history: false, rename: true, delete: true, runs: true, erase: true, signOut: true,
@@ -30,7 +30,8 @@ const IN_ORDER = {
 export type Edit = Extract<Plain, { readonly type: { [T in Plain["type"]]: (typeof IN_ORDER)[T] extends true ? T : never }[Plain["type"]] }>;
 
 /**
- * The unanswered requests. Each may be repeated at any time, because the server treats a repeat as the same request. Of a thread's runs, the next is sent after the answer to the last, and so with its renames and deletion.
+ * The unanswered requests. Each may be repeated at any time, because the server treats a repeat as the same request. The runs
+ * of a thread are sent one by one, each after the answer to the last. The same holds for its renames and its deletion.
  */
 export class Requests {
   readonly #plain = new Map<string, Plain>();
@@ -45,14 +46,14 @@ export class Requests {
     return this.#runs;
   }
 
-  /** What is repeated after the runs: cancels first, then the first edit of each thread. */
+  /** The requests that are repeated after the runs: cancels first, then the first edit of each thread, then the others. */
   get plain(): readonly Plain[] {
     const all = [...this.#plain.values()];
     const edits = this.#edits.filter((edit) => this.edit(threadOf(edit)) === edit);
     return [...all.filter((r) => r.type === "cancel"), ...edits, ...all.filter((r) => r.type !== "cancel")];
   }
 
-  /** True if the request may go now. */
+  /** Adds a request. Returns true if it may be sent now. */
   add(request: Plain): boolean {
     if (!isEdit(request)) {
       this.#plain.set(request.requestId, request);
@@ -62,12 +63,12 @@ export class Requests {
     return this.edit(threadOf(request)) === request;
   }
 
-  /** The edit of a thread, or of none (""), that is out or may go. */
+  /** The first edit of a thread ("": without a thread): it was sent or may be sent. */
   edit(threadId: string): Edit | undefined {
     return this.#edits.find((edit) => threadOf(edit) === threadId);
   }
 
-  /** The request of this id that is sent in order, if there is one. */
+  /** The edit with this request id, if there is one. */
   editOf(requestId: string): Edit | undefined {
     return this.#edits.find((edit) => edit.requestId === requestId);
   }
@@ -76,7 +77,7 @@ export class Requests {
     this.#runs.push(run);
   }
 
-  /** Removes the request that an answer names; true if it was there. */
+  /** Removes the request with this id. Returns true if it was there. */
   answered(requestId: string): boolean {
     const out = this.#edits.find((edit) => edit.requestId === requestId && this.edit(threadOf(edit)) === edit);
     this.#edits = this.#edits.filter((edit) => edit !== out);
@@ -87,7 +88,7 @@ export class Requests {
     return this.#runs.find((run) => run.runId === runId);
   }
 
-  /** Removes a run that is answered. */
+  /** Removes an answered run. */
   settle(runId: string): PendingRun | undefined {
     const run = this.run(runId);
     this.#runs = this.#runs.filter((r) => r !== run);
@@ -99,7 +100,7 @@ export class Requests {
       .map(({ runId, messages, resume }) => ({ runId, state: "sending", messages, ...(resume && { resume }) }));
   }
 
-  /** The messages of the runs that did not go out, by thread; unless the socket is good, of all that have no answer. */
+  /** The messages, by thread, of the runs that were not sent. If the socket may be lost: of all runs without an answer. */
   unsent(good: boolean): Map<string, Message[]> {
     const found = new Map<string, Message[]>();
     for (const { threadId = "", messages, frame } of this.#runs) {
@@ -108,7 +109,7 @@ export class Requests {
     return found;
   }
 
-  /** The runs that were queued for a thread to be known are its. */
+  /** Assigns the runs without a thread to this thread. */
   adopt(threadId: string): void {
     for (const run of this.#runs) run.threadId ??= threadId;
   }
@@ -122,12 +123,12 @@ export class Requests {
     return ids;
   }
 
-  /** A new socket has been sent nothing yet. */
+  /** Marks all runs as not sent: the socket is new. */
   unsend(): void {
     for (const run of this.#runs) delete run.frame;
   }
 
-  /** The runs that are the first of their thread: those that are out, or may go. */
+  /** The first run of each thread: it was sent or may be sent. */
   front(): PendingRun[] {
     const threads = new Set<string>();
     return this.#runs.filter((run) => {
@@ -142,7 +143,7 @@ function isEdit(request: Plain): request is Edit {
   return IN_ORDER[request.type];
 }
 
-/** The thread of a request that is sent in order, or "". */
+/** The thread of an edit, or "". */
 export function threadOf(edit: Edit): string {
   return "threadId" in edit ? edit.threadId : "";
 }

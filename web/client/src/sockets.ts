@@ -1,17 +1,17 @@
 import type { CarrelOptions, Socket } from "./contract.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "./protocol.ts";
 
-/** How long a token and a socket may take together, in ms: some networks never say no. */
+/** How long getting a token and opening a socket may take together, in ms: some networks never report a failure. */
 const OPEN_WITHIN = 15_000;
 
-/** What sockets tell. `next` is the one that is to follow the one in use. */
+/** The events of the sockets. `next` is the socket that will replace the one in use. */
 export interface OnSocket {
-  /** The next socket is open; if none was in use, it is. */
+  /** The next socket is open. If no socket was in use, it is in use now. */
   readonly opened: (next: boolean) => void;
   readonly heard: (data: unknown, next: boolean) => void;
-  /** The one in use is gone. */
+  /** The socket in use is lost. */
   readonly lost: () => void;
-  /** The next one could not be opened, or is gone; why, for a person, if that is known. */
+  /** The next socket could not be opened, or is lost; why is the reason for the user, if known. */
   readonly failed: (why: string | undefined) => void;
 }
 
@@ -38,7 +38,7 @@ export class Sockets {
     this.#next?.send(text);
   }
 
-  /** Opens the next socket with a fresh token, in place of an attempt that is under way. */
+  /** Opens the next socket with a new token. It replaces an attempt in progress. */
   async connect(): Promise<void> {
     this.decline();
     const attempt = this.#attempt;
@@ -79,7 +79,7 @@ export class Sockets {
     let socket: Socket;
     try {
       socket = this.#options.socket(this.#options.url, [SUBPROTOCOL, BEARER_PREFIX + token]);
-    } catch (error) { // a wrong address, say, or a runtime without WebSocket
+    } catch (error) { // for example a wrong address, or a runtime without WebSocket
       return this.#fail(`No socket can be opened: ${error instanceof Error ? error.message : String(error)}`);
     }
     this.#next = socket;
@@ -107,7 +107,7 @@ export class Sockets {
   }
 }
 
-/** What it still says is heard by nobody. */
+/** Closes a socket and ignores its further events. */
 function drop(socket: Socket | undefined): void {
   if (!socket) return;
   socket.onopen = socket.onmessage = socket.onclose = null;

@@ -1,21 +1,21 @@
 import type { Status } from "./port.ts";
 
-/** The status of the connection, and whether the client may reconnect without a person. */
+/** The status of the connection, and whether the client may reconnect without an action of the user. */
 export class ConnectionStatus {
   status: Status = "connecting";
-  /** An erase was accepted on this socket: nothing more is sent, and what comes is its done. */
+  /** An erase was accepted on this socket: the client sends nothing more, and waits for done. */
   erasing = false;
-  /** All that the user had is erased, as a done said. */
+  /** done has reported that all data of the user is erased. */
   erased = false;
   /** The progress of an erasure, until the next ready. */
   erasure: "erasing" | "erased" | undefined;
 
-  /** The client opens no socket until a person acts. */
+  /** The client opens no socket until the user acts. */
   get awaitsPerson(): boolean {
     return this.status === "replaced" || this.status === "erasing" || this.signedOut;
   }
 
-  /** The sessions were ended: what a person asks would be refused. */
+  /** The user's sessions were ended: the server would refuse all requests. */
   get signedOut(): boolean {
     return this.status === "signedOut";
   }
@@ -35,7 +35,7 @@ export class ConnectionStatus {
     else if (!this.awaitsPerson) this.status = "lost";
   }
 
-  /** A person has used the client: false if that changes nothing. */
+  /** The user has used the client. Returns false if that changes nothing. */
   used(): boolean {
     if (!this.awaitsPerson || this.signedOut) return false;
     this.status = "lost";

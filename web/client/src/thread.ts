@@ -6,18 +6,15 @@ import { Headers } from "./headers.ts";
 import { Interrupts } from "./interrupts.ts";
 import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";
 
-/**
- * The view of one thread: the client requirements of docs/protocol.md that concern a thread. It knows no
- * socket and no time.
- */
+/** The state of one thread. It implements the client requirements of docs/protocol.md that concern a thread. */
 export class ThreadView {
   #cursor: Cursor | undefined;
   #head = 0;
-  /** Frames that cannot be applied yet, with what the connection had counted to when they came. */
+  /** Frames that cannot be applied yet, each with the connection's n at its arrival. */
   #held: { frame: Events; n: number }[] = [];
-  /** Epochs that a `ready` has passed over: their frames are dropped. */
-  readonly #past = new Set<string>();
-  /** The epoch was taken from a first frame, and no later hello has confirmed it; n as with held frames. */
+  /** Epochs before the one of the last `ready`: their frames are dropped. */
+  readonly #pastEpochs = new Set<string>();
+  /** Set if the epoch comes from an events frame and no later hello has confirmed it. n: as with held frames. */
   #adopted: { n: number } | undefined;
   #doubt = false;
   #fold = new Folder();
@@ -32,17 +29,17 @@ export class ThreadView {
   /** The run of the applied events that has no terminal event yet. */
   #started: { runId: string; before: readonly Message[]; events: AgentEvent[] } | undefined;
   readonly #begun = new Set<string>();
-  /** Runs that are over: their end was applied or told, or (answered) their events may still be on the way. */
+  /** Ended runs: their end was applied or reported. Of answeredEnded, events may still be on the way. */
   readonly #ended = new Set<string>();
   readonly #answeredEnded = new Set<string>();
   #activeByServer: string | undefined;
   #queuedByServer: readonly RunState[] = [];
-  /** Own runs that were accepted: n is what the connection had counted to, so that an older `ready` does not undo it. */
+  /** Accepted runs of this client. n is the connection's n at that time, so an older `ready` does not remove the run. */
   #accepted: (QueuedRun & { n: number })[] = [];
 
   constructor(readonly id: string, readonly onEvent: OnEvent = () => {}) {}
 
-  /** The cursor to ask with; none while nothing is applied. */
+  /** The cursor for the next hello; undefined while no event is applied. */
   get cursor(): Cursor | undefined {
     return this.#cursor && this.#cursor.seq > 0 ? this.#cursor : undefined;
   }
@@ -51,40 +48,40 @@ export class ThreadView {
     return this.#cursor?.epoch;
   }
 
-  /** The epoch is newer than a hello that has counted to n: its ready may be older. */
+  /** Notes that the epoch is newer than the hello with n, so that hello's ready may name an older epoch. */
   learned(n: number): void {
     this.#adopted = { n };
   }
 
-  /** Something is known to be missing. */
+  /** Whether events are known to be missing. */
   get gap(): boolean {
     return this.#doubt || this.#held.length > 0 || this.#head > (this.#cursor?.seq ?? 0);
   }
 
-  /** How many events are known to be missing. */
+  /** The number of events that are known to be missing. */
   get gapEvents(): number {
     return Math.max(0, this.#head - (this.#cursor?.seq ?? 0));
   }
 
-  /** The person goes on here: what they were told of is known. */
+  /** The user continues in the thread: the notice that events are missing for good has been seen. */
   use(): void {
     this.#truncated = false;
   }
 
-  /** What `history` asks for next. */
+  /** The position for the next `history` request; undefined if there are no older messages. */
   get before(): number | undefined {
     return this.#more ? this.#before : undefined;
   }
 
-  /** A new connection counts anew. Its hello may be older than what came on the last one, if it said one meanwhile (n). */
+  /** A new connection counts n from 0. n is 1 if its hello was sent while the last connection was in use: it may be older than the last frames. */
   connected(n: number): void {
     for (const own of [...this.#accepted, ...this.#held]) own.n = n;
     if (this.#adopted) this.#adopted.n = n;
   }
 
   /**
-   * Takes an events frame; true if any event of it was new and could be applied. n is what the connection had counted
-   * to when it came.
+   * Handles an events frame. Returns true if it applied at least one new event. n is the connection's n at the arrival
+   * of the frame.
    */
   events(frame: Events, n: number): boolean {
     // The first run of a new thread is applied at once: no earlier frame could have its epoch.
@@ -93,7 +90,7 @@ export class ThreadView {
       this.#adopted = { n };
     }
     const own = frame.epoch === this.#cursor?.epoch;
-    if (!own && this.#past.has(frame.epoch)) return false;
+    if (!own && this.#pastEpochs.has(frame.epoch)) return false;
     if (own && last(frame) <= this.#cursor!.seq) {
       this.#restated(frame, frame.events.length);
       return false;
@@ -102,28 +99,28 @@ export class ThreadView {
     return own && this.#drain();
   }
 
-  /** Takes the answer to a hello; true if events that were held could be applied. */
+  /** Handles the answer to a hello. Returns true if it applied held events. */
   ready(frame: Ready): boolean {
     this.#loaded = true;
     this.#doubt = frame.epoch !== this.#cursor?.epoch && this.#adopted !== undefined && this.#adopted.n >= frame.n;
-    // The server read before the events came whose epoch was taken: it is asked again.
+    // The server read the thread before the events of the adopted epoch: a further hello is needed.
     if (this.#doubt) return false;
     this.#adopted = undefined;
     for (const held of this.#held) {
-      if (held.frame.epoch !== frame.epoch && held.n < frame.n) this.#past.add(held.frame.epoch);
+      if (held.frame.epoch !== frame.epoch && held.n < frame.n) this.#pastEpochs.add(held.frame.epoch);
     }
     if (frame.epoch !== this.#cursor?.epoch) this.#restart(frame.epoch);
-    this.#held = this.#held.filter((held) => !this.#past.has(held.frame.epoch));
+    this.#held = this.#held.filter((held) => !this.#pastEpochs.has(held.frame.epoch));
     if (frame.epoch) this.#head = Math.max(this.#head, frame.head);
     this.#activeByServer = frame.active?.runId;
     this.#queuedByServer = frame.queued ?? [];
     this.#accepted = this.#accepted.filter((run) => run.n >= frame.n);
-    // What the applied events say goes before it.
+    // Events applied beyond this head are newer than the frame.
     if (frame.head >= (this.#cursor?.seq ?? 0)) this.#interrupts.set(frame.interrupts);
     return this.#drain();
   }
 
-  /** Takes a snapshot; false if it is not beyond the cursor, or of another epoch: its `ready` was lost. */
+  /** Handles a snapshot. Returns false if it is not beyond the cursor, or of another epoch because its `ready` was lost. */
   snapshot(frame: Snapshot): boolean {
     if (frame.epoch !== this.#cursor?.epoch || frame.seq <= this.#cursor.seq) return false;
     if (this.#cursor.seq > 0) this.#truncated = true;
@@ -134,13 +131,13 @@ export class ThreadView {
     this.#interrupts.set(frame.interrupts);
     this.#more = frame.more;
     this.#before = frame.before;
-    // It restates only runs that have ended.
+    // A snapshot covers only ended runs.
     if (this.#started) this.#end(this.#started.runId);
     this.#drain();
     return true;
   }
 
-  /** Takes a pong; true if a hello is needed at once. */
+  /** Handles a pong. Returns true if a hello is needed at once. */
   pong(frame: Pong): boolean {
     if (frame.epoch !== this.#cursor?.epoch) return true;
     this.#head = Math.max(this.#head, frame.head ?? 0);
@@ -149,7 +146,7 @@ export class ThreadView {
     return there.length !== shown.length || there.some((r) => !shown.includes(r.runId));
   }
 
-  /** Puts a page of older messages before those shown. */
+  /** Adds a page of older messages before the shown messages. */
   history(frame: HistoryPage): void {
     if (frame.epoch !== undefined && frame.epoch !== this.#cursor?.epoch) return;
     this.#fold = this.#fold.prepend(frame.messages, frame.runs);
@@ -158,12 +155,12 @@ export class ThreadView {
     this.#before = frame.before;
   }
 
-  /** A run was refused because the thread asks: what is open. */
+  /** A run was refused because the thread is awaiting input: sets the open interrupts. */
   interrupted(interrupts: readonly Interrupt[]): void {
     this.#interrupts.set(interrupts);
   }
 
-  /** Takes the answer to an own run. n is what the connection has counted to. */
+  /** Handles the answer to a run of this client. n is the connection's n. */
   accepted(run: { runId: string; messages: readonly Message[]; resume?: readonly Resume[] }, state: string, n: number): void {
     if (state === "ended") this.#answeredEnded.add(run.runId);
     if (this.#over(run.runId) || this.#begun.has(run.runId)) return;
@@ -171,27 +168,27 @@ export class ThreadView {
     this.#accepted.push({ ...run, state: state === "queued" ? "queued" : "starting", n });
   }
 
-  /** Takes the end of a run that never began. */
+  /** Handles the end of a run that never began. */
   endedUnbegun(frame: Pick<Ended, "runId">): void {
     this.#end(frame.runId);
   }
 
-  /** Whether this run's start or end has been seen here, which answers for it. */
+  /** Whether the run's start or end has been seen, so that the run needs no other answer. */
   knows(runId: string): boolean {
     return this.#begun.has(runId) || this.#over(runId);
   }
 
-  /** The run of the applied events that goes on. */
+  /** The run that has started and not ended in the applied events. */
   get running(): RunningRun | undefined {
     return this.#started;
   }
 
-  /** Whether the run's end was applied or told. */
+  /** Whether the run's end was applied or reported. */
   hasEnded(runId: string): boolean {
     return this.#ended.has(runId);
   }
 
-  /** What to show, with the runs that are still being sent; asked tells that a hello is to be answered first. */
+  /** The state to show, including the runs that are being sent. asked: a hello has no answer yet. */
   state(sending: readonly QueuedRun[] = [], asked = false): ThreadState {
     const active = this.#active();
     const unbegun = active !== this.#started?.runId ? active : undefined;
@@ -204,16 +201,16 @@ export class ThreadView {
     };
   }
 
-  /** Never shown as running or queued again. */
+  /** Whether the run must not be shown as running or queued any more. */
   #over(runId: string): boolean {
     return this.#ended.has(runId) || this.#answeredEnded.has(runId);
   }
 
   #seen(epoch: string): boolean {
-    return this.#past.has(epoch) || this.#held.some((held) => held.frame.epoch === epoch);
+    return this.#pastEpochs.has(epoch) || this.#held.some((held) => held.frame.epoch === epoch);
   }
 
-  /** What the applied events say goes before what the server said of its desk. */
+  /** The active run: by the applied events, else by the server's last report, else by an accepted. */
   #active(): string | undefined {
     if (this.#started && !this.#over(this.#started.runId)) return this.#started.runId;
     const byServer = this.#activeByServer;
@@ -230,9 +227,9 @@ export class ThreadView {
   }
 
   #restart(epoch: string | undefined): void {
-    if (this.#cursor) this.#past.add(this.#cursor.epoch);
+    if (this.#cursor) this.#pastEpochs.add(this.#cursor.epoch);
     this.#truncated = epoch !== undefined && this.cursor !== undefined;
-    if (epoch) this.#past.delete(epoch);
+    if (epoch) this.#pastEpochs.delete(epoch);
     this.#cursor = epoch ? { epoch, seq: 0 } : undefined;
     this.#head = 0;
     this.#fold = new Folder();
@@ -245,7 +242,7 @@ export class ThreadView {
     this.#interrupts.set();
   }
 
-  /** Applies what is held and next in line; true if anything was. */
+  /** Applies the held frames that continue at the cursor. Returns true if there were any. */
   #drain(): boolean {
     const cursor = this.#cursor;
     if (!cursor) return false;
@@ -260,7 +257,7 @@ export class ThreadView {
     return this.#cursor!.seq > cursor.seq;
   }
 
-  /** The first so many events were applied, or a snapshot has restated them, without the name of their run. */
+  /** The first events of the frame are covered by the cursor. If the run's end is among them, ends the run: a snapshot does not name it. */
   #restated(frame: Events, events: number): void {
     if (frame.events.slice(0, events).some(({ type }) => type === "RUN_FINISHED" || type === "RUN_ERROR")) this.#end(frame.runId);
   }

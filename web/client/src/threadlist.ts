@@ -1,13 +1,13 @@
 import type { ThreadInfo, ThreadList as Page } from "./server-frames.ts";
 
-/** The requests of the first page, and of the page behind the rows. */
+/** The request ids of the first page, and of the page after the known rows. */
 export const FIRST_PAGE = "threads";
 export const OLDER_PAGE = "threads.older";
 
 /** The user's known threads, in the server's order. */
 export class ThreadList {
   #rows: readonly ThreadInfo[] = [];
-  /** Deleted threads: nothing brings them back. */
+  /** Deleted threads: a later row does not restore them. */
   readonly #deleted = new Set<string>();
   /** The rows known when the first page was requested. The page removes the ones that it lacks. */
   #asked: readonly ThreadInfo[] = [];
@@ -18,7 +18,7 @@ export class ThreadList {
     return this.#rows;
   }
 
-  /** Where the page behind the rows begins; undefined if there is none. */
+  /** The cursor of the page after the known rows; undefined if there is none. */
   get older(): string | undefined {
     return this.#older;
   }
@@ -27,7 +27,7 @@ export class ThreadList {
     return this.#deleted.has(threadId);
   }
 
-  /** Takes a thread away for good; false if that was known. */
+  /** Removes a thread for good. Returns false if it was deleted already. */
   delete(threadId: string): boolean {
     const known = this.#deleted.has(threadId);
     this.#deleted.add(threadId);
@@ -35,12 +35,12 @@ export class ThreadList {
     return !known;
   }
 
-  /** Takes a row away, which a newer one may bring back. */
+  /** Removes a row. A newer row of the same thread may restore it. */
   drop(threadId: string): void {
     this.#rows = this.#rows.filter((row) => row.threadId !== threadId);
   }
 
-  /** Merges rows; one that is older than what is shown is dropped. */
+  /** Merges rows. A row older than the shown one is dropped. */
   put(rows: readonly ThreadInfo[]): void {
     const all = new Map(this.#rows.map((row) => [row.threadId, row]));
     for (const { threadId, title, status, created, updated, used, pinned, archived, head, interrupted } of rows) {
@@ -55,7 +55,7 @@ export class ThreadList {
     this.#rows = [...all.values()].sort(byUse);
   }
 
-  /** A page is asked for. */
+  /** Notes that a page is requested. */
   asked(requestId: string): void {
     if (requestId === OLDER_PAGE) this.#askedOlder = this.#older;
     else this.#asked = this.#rows;
@@ -85,7 +85,7 @@ export class ThreadList {
   }
 }
 
-/** The order of lists: pinned threads first and archived ones last, and of each the one used last first. */
+/** The order of lists: pinned threads first and archived ones last, and each group by last use, newest first. */
 function byUse(a: ThreadInfo, b: ThreadInfo): number {
   return rank(b) - rank(a) || (b.used ?? 0) - (a.used ?? 0) || (a.threadId < b.threadId ? 1 : -1);
 }
@@ -95,7 +95,7 @@ function rank({ pinned, archived }: ThreadInfo): number {
   return archived ? 0 : 1;
 }
 
-/** Whether the page reaches rows that are known already, so that none lies between it and those behind it. */
+/** Whether the page reaches known rows, so that no row is missing between it and the rows after it. */
 function joins({ threads, more }: Page, known: readonly ThreadInfo[]): boolean {
   const last = threads.at(-1);
   return more && last !== undefined && known.some((row) => row.threadId === last.threadId && row.used === last.used && rank(row) === rank(last));

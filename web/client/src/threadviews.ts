@@ -3,7 +3,7 @@ import { ThreadList } from "./threadlist.ts";
 import { ThreadView } from "./thread.ts";
 import type { OnEvent } from "./state.ts";
 
-/** A refusal that a person should see. */
+/** A refusal to show to the user. */
 export interface Notice {
   readonly code: string;
   readonly message: string;
@@ -12,14 +12,14 @@ export interface Notice {
   readonly field?: string;
   /** rate_limited: how long to wait, in ms. */
   readonly retryAfterMs?: number;
-  /** When asking again may succeed, by the client's `elapsed` clock (`performance.now` by default). */
+  /** When a retry may succeed, by the client's `elapsed` clock (`performance.now` by default). */
   readonly retryAt?: number;
 }
 
-/** What a session knows: the views of its threads, which of them is open, the list, and what was refused. */
+/** The data of a client: the views of its threads, the open one, the list of threads, and the notices. */
 export class ThreadViews {
   list = new ThreadList();
-  /** The open thread; undefined until one is known. */
+  /** The open thread; undefined until the client knows one. */
   open: string | undefined;
   notices: readonly Notice[] = [];
   readonly #all = new Map<string, ThreadView>();
@@ -48,12 +48,12 @@ export class ThreadViews {
     return view ? { threadId: view.id, ...(view.cursor && { cursor: view.cursor }) } : {};
   }
 
-  /** A new connection counts anew: n is what it has counted to. */
+  /** A new connection is in use. n: 1 if its hello was sent already, else 0. */
   connected(n: number): void {
     for (const view of this.#all.values()) view.connected(n);
   }
 
-  /** The user's things are gone, and what was shown of them. */
+  /** Removes all threads, rows and notices: the user's data is erased. */
   clear(): void {
     this.#all.clear();
     this.list = new ThreadList();

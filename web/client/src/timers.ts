@@ -7,25 +7,25 @@ const REPEAT_FIRST = 500;
 const BACKOFF_FIRST = 1_000;
 const BACKOFF_MOST = 20_000;
 
-/** A wrong clock must not make a loop of handovers: the pause before one that is due at once, doubled each time. */
+/** The pause before a handover that is due at once, doubled each time: a wrong clock must not cause a loop of handovers. */
 const HANDOVER_SOONEST = 30_000;
 const HANDOVER_RARELY = 3_600_000;
-/** A server's wrong clock must not keep a client away for ever. */
+/** The longest pause that a server can demand: its wrong clock must not keep a client away forever. */
 const RETRY_AFTER_MOST = 3_600_000;
 
 export type Due = "lost" | "connect" | "repeat" | "gap" | "ping";
 
-/** The timers of a view. It knows nothing of frames. Times are ms. */
+/** The timers of a view. All times are in ms. */
 export class Timers {
   readonly #random: () => number;
   online = false;
   #connect: number | undefined;
   #attempts = 0;
-  /** Until then the server takes no socket. */
+  /** Until then the server refuses sockets. */
   #refusedUntil = 0;
   #hello: { n: number; at: number } | undefined;
   #ping: { at: number; all: boolean } | undefined;
-  /** When the last ready, pong or ping was, and since when a run is there. */
+  /** The time of the last ready, pong or ping, and since when the thread has a run. */
   #heard = 0;
   #quiet = false;
   #busySince: number | undefined;
@@ -33,9 +33,9 @@ export class Timers {
   #opening = false;
   #gap: number | undefined;
   #gapDelay = GAP_FIRST;
-  /** While there is a gap: when it began, or something came that may close it. */
+  /** While there is a gap: when it began, or when the last frame arrived that may close it. */
   #stirred: number | undefined;
-  /** No ready came on this socket yet. */
+  /** This socket has received no ready yet. */
   #fresh = true;
   #soonest = HANDOVER_SOONEST;
   #repeat: number | undefined;
@@ -45,12 +45,12 @@ export class Timers {
     this.#random = random;
   }
 
-  /** A socket is being opened, or is open and not answered. */
+  /** Whether a socket is being opened, or is open without an answer. */
   get opening(): boolean {
     return this.#opening;
   }
 
-  /** A hello has no answer yet. */
+  /** Whether a hello has no answer yet. */
   get asked(): boolean {
     return this.#hello !== undefined;
   }
@@ -76,25 +76,25 @@ export class Timers {
   /** Returns the due timers and resets them. */
   take(now: number): Set<Due> {
     const due = new Set<Due>();
-    const past = (t: number | undefined): boolean => t !== undefined && t <= now;
-    if (past(this.#connect)) {
+    const isDue = (t: number | undefined): boolean => t !== undefined && t <= now;
+    if (isDue(this.#connect)) {
       this.#connect = undefined;
       this.#opening = true;
       due.add("connect");
     }
     if (!this.online || this.#quiet) return due;
-    if (past(this.#answerBy())) return due.add("lost");
-    if (past(this.#repeat)) {
+    if (isDue(this.#answerBy())) return due.add("lost");
+    if (isDue(this.#repeat)) {
       this.#repeat = undefined;
       this.#repeatDelay = Math.min(this.#repeatDelay * 2, BACKOFF_MOST);
       due.add("repeat");
     }
-    if (past(this.#gap)) {
+    if (isDue(this.#gap)) {
       this.#gap = undefined;
       this.#gapDelay = Math.min(this.#gapDelay * 2, GAP_MOST);
       due.add("gap");
     }
-    if (this.mayPing && past(this.#pingAt())) due.add("ping");
+    if (this.mayPing && isDue(this.#pingAt())) due.add("ping");
     return due;
   }
 
@@ -102,7 +102,7 @@ export class Timers {
     if (!this.online) this.#connect = Math.max(now, this.#refusedUntil);
   }
 
-  /** Another socket is to be tried later while this one is in use: who cannot have a token must not be hurried. */
+  /** Schedules another attempt while this socket is in use. It has a pause even if the random number is 0: the issuer of tokens may be down. */
   renewLater(now: number): void {
     this.#opening = false;
     this.#connect = Math.max(now, this.#refusedUntil) + Math.max(BACKOFF_FIRST, this.#pause());
@@ -113,7 +113,7 @@ export class Timers {
     this.#connect = undefined;
   }
 
-  /** Nothing is waited for or asked on this socket any more. */
+  /** Stops all timers of this socket: the client sends nothing more on it. */
   settled(): void {
     this.#connect = this.#gap = this.#repeat = this.#hello = this.#ping = undefined;
     this.#quiet = true;
@@ -129,7 +129,7 @@ export class Timers {
     this.#heard = now;
   }
 
-  /** The socket is lost. If the next one is being opened already, that goes on. */
+  /** The socket is lost. An attempt to open the next one continues. */
   lost(now: number): void {
     this.online = false;
     if (!this.#opening) this.#retry(now);
@@ -145,7 +145,7 @@ export class Timers {
     this.#connect = Math.max(now, this.#refusedUntil) + this.#pause();
   }
 
-  /** Full jitter from the first attempt on: who loses a socket is rarely alone in it. */
+  /** The pause before an attempt, with full jitter from the first one on: often many clients lose their sockets at once. */
   #pause(): number {
     return this.#random() * Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** this.#attempts++);
   }
@@ -170,13 +170,13 @@ export class Timers {
     this.#soonest = early ? Math.min(HANDOVER_RARELY, this.#soonest * 2) : HANDOVER_SOONEST;
   }
 
-  /** all: nothing else waited for an answer then. */
+  /** A ping was sent. all: no request was unanswered at that time. */
   pinged(now: number, all: boolean): void {
     this.#ping = { at: now, all };
     this.#heard = now;
   }
 
-  /** True if something had no answer when the ping went out: that answer may be lost. */
+  /** A pong arrived. Returns true if a request was unanswered when the ping was sent: its answer may be lost. */
   ponged(now: number): boolean {
     const lost = this.#ping?.all === false;
     this.#ping = undefined;
@@ -198,12 +198,12 @@ export class Timers {
     if (this.#gap === undefined && !this.asked) this.#gap = now + this.#gapDelay;
   }
 
-  /** Events were applied. What comes slowly is waited for longer, or each pause in a long replay would ask for another. */
+  /** Events were applied. After slow progress the next pause is longer, else each pause of a long replay would request another replay. */
   progress(now: number): void {
     this.#wait(now, this.#patience(now));
   }
 
-  /** A part of a frame came. */
+  /** A part of a frame arrived. */
   parted(now: number): void {
     this.#wait(now, Math.max(this.#gapDelay, this.#patience(now)));
   }

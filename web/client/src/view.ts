@@ -27,10 +27,10 @@ export class View {
   readonly #answers: Answers;
   readonly #in: Inbox;
   readonly #status = new ConnectionStatus();
-  /** The next socket, while the one in use still is. */
+  /** The next socket, while the old one is still in use. */
   #handover: Handover | undefined;
 
-  /** random gives [0, 1], for jitter. */
+  /** random returns numbers in [0, 1], for jitter. */
   constructor(port: Port, random: () => number) {
     this.#port = port;
     this.#timers = new Timers(random);
@@ -48,7 +48,7 @@ export class View {
   get status(): Status { return this.#status.status; }
   get notices(): readonly Notice[] { return this.#views.notices; }
   get list(): ThreadList { return this.#views.list; }
-  /** What the open thread shows; undefined if none is known yet. */
+  /** The state of the open thread; undefined if no thread is known yet. */
   get thread(): ThreadState | undefined {
     const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#timers.asked || this.#in.missed || this.status !== "ready");
     return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
@@ -57,13 +57,13 @@ export class View {
   get sending(): readonly string[] {
     return this.#out.requests.sending(this.#views.open).map((run) => run.runId);
   }
-  /** The messages that did not go out, or may not have arrived, by thread. */
+  /** The messages that were not sent or may not have arrived, by thread. */
   get unsent(): ReadonlyMap<string, readonly Message[]> { return this.#out.requests.unsent(this.status === "ready"); }
   /** The view of the open thread. */
   get view(): ThreadView | undefined { return this.#views.current; }
   due(): number | undefined { return this.#timers.due(this.#in.due(), this.#handover?.due); }
 
-  /** Asks for the first socket. */
+  /** Requests the first socket. */
   start(now: number): void {
     this.#timers.connectAt(now);
     this.tick(now);
@@ -89,7 +89,7 @@ export class View {
     this.#port.sendNext?.(this.#out.handoverHello);
   }
 
-  /** Takes one text frame of the socket that was offered. Throws if it is not one. */
+  /** Handles one text message of the offered socket. Throws if it is not a frame. */
   receiveNext(text: string, now: number): void {
     switch (this.#handover?.take(text, now)) {
       case "refused": {
@@ -102,9 +102,9 @@ export class View {
     }
   }
 
-  /** The socket in use is lost. Promotes the next one if that is open. */
+  /** The socket in use is lost. Promotes the next one if it is open. */
   lost(now: number): void {
-    this.#in.anew();
+    this.#in.reset();
     this.#timers.lost(now);
     this.#status.lost();
     if (this.#status.awaitsPerson) this.#stop();
@@ -140,7 +140,7 @@ export class View {
     this.#watch(now);
   }
 
-  /** Asks for a run in the open thread, or in the one that it answers. Throws if it is too long to be sent. */
+  /** Requests a run in the open thread, or in the thread that it answers. Throws if the frame would be too long. */
   run(runId: string, messages: readonly Message[], now: number, answers?: ThreadResponses, options?: RunOptions): void {
     const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers, ...(options && { options }) };
     checkRun(run, this.#in.limits);
@@ -152,7 +152,7 @@ export class View {
     this.#watch(now);
   }
 
-  /** Ends a run. One that was not sent yet is only taken back: false. */
+  /** Stops a run. A run that was not sent yet is only removed; the result is then false. */
   cancel(runId: string, now: number): boolean {
     const run = this.#out.requests.run(runId);
     if (run && !run.frame) {
@@ -163,7 +163,7 @@ export class View {
     return true;
   }
 
-  /** Asks something that is answered once; the answer comes by `Port.answered`. Throws if it is too long to be sent. */
+  /** Sends a request with one answer, which arrives by `Port.answered`. Throws if the frame would be too long. */
   ask(request: Plain, now: number): void {
     encodeClient(request);
     this.#asks(now);
@@ -171,18 +171,18 @@ export class View {
     this.#out.ask(request);
   }
 
-  /** Takes the notices away: the person has seen them. */
+  /** Removes the notices: the user has seen them. */
   dismiss(): void {
     this.#views.notices = [];
   }
 
-  /** Takes one text frame of the server. Throws if it is not one; the socket lives on. */
+  /** Handles one text message of the server. Throws if it is not a frame; the socket stays open. */
   receive(text: string, now: number): void {
     this.#in.take(text, now);
     this.#watch(now);
   }
 
-  /** Does what is due at this time. */
+  /** Carries out the actions that are due at this time. */
   tick(now: number): void {
     this.#in.expire(now);
     if (this.#handover && this.#handover.due <= now) this.#decline(now);
@@ -198,14 +198,14 @@ export class View {
     if (due.has("ping")) this.#out.ping(now);
   }
 
-  /** The socket in use is another one, which has counted to n. */
+  /** Another socket is in use now. n: 1 if its hello has been sent already, else 0. */
   #adopt(now: number, n: number): void {
     this.#timers.connected(now);
-    this.#in.anew();
+    this.#in.reset();
     this.#views.connected(n);
   }
 
-  /** The socket that was offered is in use from now on. */
+  /** The offered socket is in use from now on. */
   #promote(now: number): void {
     const { threadId, at, epoch, frames } = this.#handover!;
     this.#handover = undefined;
@@ -220,13 +220,13 @@ export class View {
     this.#watch(now);
   }
 
-  /** Gives up the next socket. */
+  /** Closes the next socket, or ends the attempt to open it. */
   #decline(now: number): void {
     this.#port.decline?.();
     this.refused(now);
   }
 
-  /** Opens no socket until a person acts. */
+  /** Opens no socket until the user acts. */
   #stop(): void {
     this.#timers.stop();
     if (this.#handover) this.#port.decline?.();
@@ -239,14 +239,14 @@ export class View {
     this.tick(now);
   }
 
-  /** Runs before each request of a person. Throws if the server would refuse the request. */
+  /** Called before each request of the user. Throws if the server would refuse the request. */
   #asks(now: number): void {
     this.#used(now);
     if (this.#status.erasing) throw new Error("Everything that you have here is being deleted.");
     if (this.#status.signedOut) throw new Error("You were signed out. Sign in again.");
   }
 
-  /** Runs before each act of a person. */
+  /** Called before each action of the user. */
   #used(now: number): void {
     if (this.#status.used()) this.start(now);
   }

@@ -1,5 +1,5 @@
 /**
- * Spells out the characters that a person cannot see, and those that reorder text: a zero width space becomes [U+200B].
+ * Spells out characters that are invisible or reorder text: a zero width space becomes [U+200B].
  * Joiners and variation selectors stay where they have an effect. shared/visible does the same in Go, and both run its
  * testdata/cases.json.
  */
@@ -67,7 +67,7 @@ export function textKey(text: string): string {
 }
 
 function shown(text: string, oneLine: boolean): string {
-  // Nearly every text is plain: the long way is for the others.
+  // Fast path: nearly every text is plain ASCII.
   // oxlint-disable-next-line no-control-regex
   if (!oneLine && /^[\t\n\x20-\x7e]*$/.test(text)) return text;
   const all = [...text];

@@ -3,11 +3,11 @@ import type { ServerFrame } from "./server-frames.ts";
 
 type Waiter = { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void };
 
-/** Who waits for the answers to requests, by request id. */
+/** The promises of unanswered requests, by request id. */
 export class Waiters {
   readonly #all = new Map<string, Waiter[]>();
 
-  /** What the request will be answered with; the same request twice is one. */
+  /** Returns the promise of a request's answer. A request may be made again before its answer. */
   of(requestId: string): Promise<ServerFrame> {
     return new Promise((resolve, reject) => {
       this.#all.set(requestId, [...this.#all.get(requestId) ?? [], { resolve, reject }]);
@@ -20,7 +20,7 @@ export class Waiters {
 
   answered(requestId: string, frame: ServerFrame): void {
     const waiters = this.#all.get(requestId) ?? [];
-    // A thread's renames and pages of runs are answered one by one, anything else at once for all that asked it.
+    // Each rename, deletion and page of runs has its own answer. For other requests, one answer settles all with its id.
     const answered = waiters.splice(0, /^(?:rename\.|delete\.|runs$)/.test(requestId) ? 1 : waiters.length);
     if (waiters.length === 0) this.#all.delete(requestId);
     for (const { resolve, reject } of answered) {
@@ -29,7 +29,7 @@ export class Waiters {
     }
   }
 
-  /** No answer will come. */
+  /** Rejects all requests: they will not be answered any more. */
   refuse(error: Error): void {
     for (const waiter of [...this.#all.values()].flat()) waiter.reject(error);
     this.#all.clear();

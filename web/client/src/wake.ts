@@ -1,4 +1,4 @@
-/** Calls back when the page becomes visible or the network returns, where there is a page; returns what ends that. */
+/** Calls back when the page becomes visible or the network returns, if there is a page. Returns a function that stops it. */
 export function watchPage(wake: () => void): () => void {
   if (typeof document === "undefined" || typeof window === "undefined") return () => {};
   const visible = (): void => {
