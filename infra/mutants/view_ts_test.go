@@ -212,11 +212,11 @@ func tsEpochGuards() []guard {
 		},
 		{
 			name: "a ready drops held frames of other epochs", file: file,
-			from: `this.#held = this.#held.filter((held) => !this.#past.has(held.frame.epoch));`, to: ``,
+			from: `this.#held = this.#held.filter((held) => !this.#pastEpochs.has(held.frame.epoch));`, to: ``,
 		},
 		{
 			name: "later frames of those are dropped", file: file,
-			from: `if (!own && this.#past.has(frame.epoch)) return false;`, to: ``,
+			from: `if (!own && this.#pastEpochs.has(frame.epoch)) return false;`, to: ``,
 			spare: "a frame that is held is a gap, and the next ready drops it again",
 		},
 		{
