@@ -29,7 +29,8 @@ func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 		when: "(#status = :admitted OR (#status = :running AND #lease < :clock AND #deadline > :clock))" +
 			" AND (attribute_not_exists(#attempts) OR #attempts < :most)",
 		values: attributes{
-			":admitted": text(chat.RunAdmitted), ":zero": number(int64(0)), ":most": number(int64(s.t.c.Limits.Attempts)),
+			":admitted": text(chat.RunAdmitted), ":zero": number(int64(0)),
+			":most": number(int64(s.t.c.Limits.Attempts)),
 		},
 	})
 }
@@ -43,7 +44,7 @@ func (s *Store) ClaimExpired(ctx context.Context, id chat.RunID) (*Lease, error)
 		return nil, err
 	}
 	now := s.t.c.Now()
-	// The condition contains what was read, so a worker that claims or renews in between keeps the run.
+	// The condition repeats the values that were read, so a worker that claims or renews in between keeps the run.
 	seen := attributes{":seen": text(r.Status), ":fence": number(r.Fence), ":old": text(r.Nonce)}
 	const unchanged = "#status = :seen AND #fence = :fence AND #nonce = :old AND "
 	switch {
@@ -64,7 +65,7 @@ func (s *Store) ClaimUnclaimed(ctx context.Context, id chat.RunID) (*Lease, erro
 	return s.claim(ctx, id, claiming{when: "#status = :seen", values: attributes{":seen": text(chat.RunAdmitted)}})
 }
 
-// claiming holds what differs between the kinds of claim.
+// claiming is the part of the update that differs between the kinds of claim.
 type claiming struct {
 	worker string // the id of the invocation that claims; "" if no failure record can name it
 	count  string // an additional change
@@ -90,7 +91,7 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 		when: present + " AND #user = :me AND " + c.when, values: values,
 	})
 	if old, isRefused := refused(err); isRefused {
-		item, err = old, nil // the nonce below tells whether this call wrote it and its answer was lost
+		item, err = old, nil // with the nonce of this call, the write succeeded but its response was lost
 	}
 	if err != nil {
 		return nil, fmt.Errorf("claim a run: %w", err)
@@ -115,8 +116,8 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 	return l, nil
 }
 
-// load reads the run's input, thread and log. It runs after the claim: other workers wrote what it reads before the
-// claim, and their later writes are refused.
+// load reads the run's input, thread and log. It runs after the claim, so it reads every write of other workers: their
+// later writes are rejected.
 func (l *Lease) load(ctx context.Context, r runItem) error {
 	s := l.s
 	run, err := r.run()

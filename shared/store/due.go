@@ -18,19 +18,19 @@ import (
 // that need it. docs/data.md has the table of due times.
 const (
 	lookTime     = time.Minute      // from an admission, a claim or an examination by sweep to the next examination
-	patientTime  = 5 * time.Minute  // from one look to the next, once a run has been queued for as long
+	patientTime  = 5 * time.Minute  // between examinations of a run that has been queued for at least this long
 	moveDueBelow = 20 * time.Second // the heartbeat moves a due time that is nearer than this
 )
 
 // Live returns every entry of the live index, of all users, oldest first: runs that are accepted and have not ended,
-// and erasures that are not finished. Entries that it cannot read are in the error; the others are returned beside it.
+// and erasures that are not finished. Entries that it cannot read are in the error; it returns the others as well.
 // The index lags behind, so each entry must be checked against its item. For operators.
 func (t *Table) Live(ctx context.Context) ([]LiveEntry, error) {
 	return t.shards(ctx, "", nil)
 }
 
 // Due returns the entries of the live index that are due, oldest first. Entries and shards that it cannot read are in
-// the error; the others are returned beside it. For sweep.
+// the error; it returns the others as well. For sweep.
 func (t *Table) Due(ctx context.Context) ([]LiveEntry, error) {
 	return t.shards(ctx, " AND #due < :now", attributes{":now": number(millis(t.c.Now()))})
 }
@@ -42,7 +42,7 @@ func (t *Table) LiveOf(ctx context.Context, of chat.OwnerHash) ([]LiveEntry, err
 	return slices.DeleteFunc(all, func(e LiveEntry) bool { return chat.OwnerHash(e.User.Hash()) != of }), err
 }
 
-// shards reads all shards. One that cannot be read stops no other.
+// shards reads all shards. After a shard that it cannot read, it continues with the next.
 func (t *Table) shards(ctx context.Context, when string, values attributes) (entries []LiveEntry, err error) {
 	for n := range liveShards {
 		some, failed := t.shard(ctx, shardName(n), when, values)
@@ -113,7 +113,7 @@ func (s *Store) LookAgain(ctx context.Context, r Run) error {
 		},
 	})
 	if _, isOld := refused(err); isOld {
-		return nil // the change that came first has set its own due time
+		return nil // the concurrent change has set its own due time
 	}
 	if err != nil {
 		return fmt.Errorf("set the due time of a run: %w", err)

@@ -62,13 +62,13 @@ func (s *Store) markUser(ctx context.Context) error {
 	// The version rises, so that no admission is written that read the run queue before.
 	mark := s.t.updatePart(update{
 		key: s.queueKey(),
-		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), " +
-			"#queued = if_not_exists(#queued, :nobody), #version = if_not_exists(#version, :zero) + :one REMOVE #expires",
+		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), #queued = if_not_exists(#queued, :empty), " +
+			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
 		when: "(attribute_not_exists(#erasing) OR #expires < :now)",
 		values: attributes{
 			":true": &types.AttributeValueMemberBOOL{Value: true}, ":none": none,
-			":nobody": &types.AttributeValueMemberL{Value: []types.AttributeValue{}},
-			":zero":   number(int64(0)), ":one": number(int64(1)), ":now": number(s.t.nowSeconds()),
+			":empty": &types.AttributeValueMemberL{Value: []types.AttributeValue{}},
+			":zero":  number(int64(0)), ":one": number(int64(1)), ":now": number(s.t.nowSeconds()),
 		},
 	})
 	return s.t.transact(ctx, mark, request)
@@ -167,12 +167,12 @@ func (s *Store) erasingQueue(ctx context.Context) (queueItem, error) {
 	return queue, err
 }
 
-// EraseUser makes one pass over the data of a user who is marked for erasure and whose runs have ended (StopAll). A
-// pass that is interrupted keeps what it has done, and the next pass continues. When everything but the connections is
-// deleted, EraseUser calls farewell, which notifies and closes the connections, and then removes them too.
+// EraseUser makes one pass over the data of a user who is marked for erasure and whose runs have ended (StopAll). After
+// an interruption the next pass continues. When only the connections are left, EraseUser calls farewell, which notifies
+// and closes the connections, and then removes them too.
 //
-// Two things stay: a run queue that refuses the user for 24 hours, and the names of the threads, without content,
-// until 20 minutes after the mark. Then another pass deletes what a worker that did not know of the erasure has
+// Two things stay: a run queue that refuses the user for 24 hours, and the names of the threads, without content, until
+// 20 minutes after the mark. Then another pass deletes the items that workers which did not know of the erasure have
 // written to those threads. EraseUser fails with chat.ErrNotFound without the mark.
 func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) error) error {
 	begun := s.t.c.Now()
@@ -207,7 +207,7 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 	return nil
 }
 
-// refuseErased replaces the run queue by an empty one that refuses the user for a while.
+// refuseErased replaces the run queue by an empty queue that refuses the user until it expires after erasedLife.
 func (s *Store) refuseErased(ctx context.Context, queue queueItem) error {
 	k := s.queueKey()
 	left := queueItem{
@@ -222,7 +222,7 @@ func (s *Store) refuseErased(ctx context.Context, queue queueItem) error {
 }
 
 // eraseConnections calls farewell with the connections and removes them, including expired ones. It keeps the part of
-// SESSIONS that says which sign-ins are refused.
+// SESSIONS that records which sign-ins are refused.
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
 	notified := map[chat.ConnectionID]bool{}
 	return s.again(ctx, "erase the connections", func(ctx context.Context) error {

@@ -54,10 +54,11 @@ func (t *Table) get(ctx context.Context, k key, item any) (found bool, err error
 	return true, attributevalue.UnmarshalMap(out.Item, item)
 }
 
-// mostKeys is the maximum number of items in one DynamoDB batch read, and mostParts that of parts in one transaction.
+// mostKeys is the maximum number of items in one DynamoDB batch read, and mostParts the maximum number of parts in one
+// transaction.
 const mostKeys, mostParts = 100, 100
 
-// getAll reads items of one partition and returns those that exist, by sort key. Each item is read consistently, but
+// getAll reads items of one partition and returns the existing items by sort key. Each item is read consistently, but
 // the items are not read at the same moment.
 func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, error) {
 	found := map[string]attributes{}
@@ -69,7 +70,7 @@ func (t *Table) getAll(ctx context.Context, keys []key) (map[string]attributes, 
 	return found, nil
 }
 
-// getSome is getAll of no more than one request takes, into found.
+// getSome reads the items of one batch request into found, and requests unprocessed keys again.
 func (t *Table) getSome(ctx context.Context, keys []key, found map[string]attributes) error {
 	ask := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
 	for _, k := range keys {

@@ -13,7 +13,7 @@ import (
 	"carrel/shared/chat"
 )
 
-// ErrBadCursor is returned for a cursor that the list cannot have returned.
+// ErrBadCursor is returned for a cursor that this list never returns.
 var ErrBadCursor = errors.New("no cursor of this list")
 
 // recentItem holds the attributes that the index recent projects.
@@ -23,9 +23,11 @@ type recentItem struct {
 }
 
 // Threads lists a page of threads: pinned threads first, archived threads last, and within each class the most recently
-// used first. before is the cursor of the previous page ("" for the first page), and next that of this page ("" if no
-// rows follow). A limit below 1 counts as 1.
-func (s *Store) Threads(ctx context.Context, before chat.ListCursor, limit int) (page []Thread, next chat.ListCursor, err error) {
+// used first. before is the cursor that the previous page returned ("" for the first page). next is the cursor for
+// the following page ("" if no rows follow). A limit below 1 counts as 1.
+func (s *Store) Threads(
+	ctx context.Context, before chat.ListCursor, limit int,
+) (page []Thread, next chat.ListCursor, err error) {
 	q, err := s.recentSpan(recentThreadPrefix, before)
 	if err != nil {
 		return nil, "", fmt.Errorf("list threads: %w", err)
@@ -57,7 +59,9 @@ func (s *Store) Threads(ctx context.Context, before chat.ListCursor, limit int) 
 // Runs lists a page of runs, newest first, including ended runs for as long as their records are kept. The first page
 // also has all runs that have not ended. before, next and limit have the same meaning as for Threads. It fails with
 // chat.ErrClosed for a user who is being erased.
-func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (page []Run, next chat.ListCursor, err error) {
+func (s *Store) Runs(
+	ctx context.Context, before chat.ListCursor, limit int,
+) (page []Run, next chat.ListCursor, err error) {
 	q, err := s.recentSpan(recentRunPrefix, before)
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
@@ -67,7 +71,7 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
-	d, err := s.RunQueue(ctx) // after the index: it has the runs admitted since
+	d, err := s.RunQueue(ctx) // read after the index, so it has all runs admitted since
 	if err == nil && d.Erasing {
 		err = chat.ErrClosed
 	}
@@ -111,7 +115,7 @@ func (s *Store) Runs(ctx context.Context, before chat.ListCursor, limit int) (pa
 
 // recent reads a page of the index, newest row first, and returns the cursor of the next page.
 func (s *Store) recent(ctx context.Context, q span, limit int) (page []recentItem, next chat.ListCursor, err error) {
-	if q.high < q.low { // the cursor's row has expired; DynamoDB refuses such a span
+	if q.high < q.low { // the cursor's row has expired; DynamoDB rejects a span whose high is below its low
 		return nil, "", nil
 	}
 	limit = max(limit, 1)
@@ -121,7 +125,7 @@ func (s *Store) recent(ctx context.Context, q span, limit int) (page []recentIte
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return false, err
 		}
-		if row.Recent == q.high { // the cursor's
+		if row.Recent == q.high { // the cursor's row
 			return true, nil
 		}
 		if len(page) == limit {

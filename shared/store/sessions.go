@@ -39,7 +39,7 @@ const (
 	outSignedOut reason = "signed_out"
 )
 
-// err maps a reason to the vocabulary's error. An unknown reason refuses like the mildest known one.
+// err returns the error of package chat for a reason. An unknown reason gives the mildest error, chat.ErrReplaced.
 func (r reason) err() error {
 	if r == outSignedOut {
 		return chat.ErrSignedOut
@@ -50,13 +50,12 @@ func (r reason) err() error {
 // opening is the attempt to record one connection.
 type opening struct {
 	row     connectionItem
-	evicts  bool                // connect alone removes another connection for it
-	evicted []chat.ConnectionID // what the last attempt removed, or tried to
-	foreign []chat.ConnectionID // of those, the ones whose owner record names another user: it is left alone
+	evicts  bool                // whether another connection may be removed to make room: only for $connect
+	evicted []chat.ConnectionID // the connections that the last attempt removed or tried to remove
+	foreign []chat.ConnectionID // those of evicted whose owner record names another user: the record is not changed
 }
 
-// again calls try until it succeeds or fails for another reason than a concurrent write, for as long as a method's
-// patience.
+// again repeats try while it fails because of a concurrent write, at most for the duration patience.
 func (s *Store) again(ctx context.Context, what string, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -92,8 +91,9 @@ func (i sessionsItem) admits(signedIn int64, now time.Time) error {
 	return nil
 }
 
-// room chooses the entries to remove for one more entry: none below the limit; else the entries whose WebSocket API
-// Gateway has ended long ago; and, if that is not enough, the oldest. For an existing entry it chooses none.
+// room chooses the entries to remove so that one more entry fits. Below the limit, and for an existing entry, it
+// chooses none. Otherwise it chooses the entries older than connectionLife, whose WebSockets API Gateway has closed,
+// and, if those are too few, the oldest entries.
 func (i sessionsItem) room(id string, limit int, now time.Time) (stale, oldest []string) {
 	if _, known := i.Open[id]; known || len(i.Open) < limit {
 		return nil, nil
@@ -119,7 +119,7 @@ func (s *Store) open(ctx context.Context, o *opening) error {
 		return err
 	}
 	if _, known := item.Open[o.row.ID]; known && o.evicts {
-		return nil // an earlier attempt was written, and its answer was lost
+		return nil // an earlier attempt succeeded, but its response was lost
 	}
 	stale, oldest := item.room(o.row.ID, s.t.c.Limits.Connections, s.t.c.Now())
 	if len(oldest) > 0 && !o.evicts {
@@ -131,7 +131,7 @@ func (s *Store) open(ctx context.Context, o *opening) error {
 	}
 	when, values := absent, attributes{":now": number(s.t.nowSeconds())}
 	if o.evicts {
-		when, values = "", nil // no row of this connection is older
+		when, values = "", nil // $connect writes the first row of its connection
 	}
 	row, err := s.t.putPart(o.row, when, values)
 	if err != nil {
@@ -161,8 +161,8 @@ func (s *Store) ownerRefused(old attributes) error {
 	return reason(o.Out).err()
 }
 
-// ownerPart writes a connection's owner record: without a reason under the condition that none stands there, so that a
-// connection that was ended is not recorded again.
+// ownerPart writes the owner record of a connection. If out is empty, the condition requires that the stored record has
+// no reason, so that an ended connection is not recorded again.
 func (s *Store) ownerPart(id string, out reason, expires int64) (types.TransactWriteItem, error) {
 	k := ownerKey(chat.ConnectionID(id))
 	when := absent + " OR (#user = :me AND attribute_not_exists(#out))"
@@ -173,8 +173,8 @@ func (s *Store) ownerPart(id string, out reason, expires int64) (types.TransactW
 		when, attributes{":now": number(s.t.nowSeconds()), ":me": text(s.user.Key())})
 }
 
-// entryPart adds a connection's entry to SESSIONS and removes the entries of gone. Its condition repeats the limit and
-// the check of the sign-in, because SESSIONS may have changed since it was read.
+// entryPart adds the entry of a connection to SESSIONS and removes the entries in gone. Its condition repeats the limit
+// and the check of the sign-in, because SESSIONS may have changed since it was read.
 func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) types.TransactWriteItem {
 	u := update{
 		key: s.sessionsKey(), names: map[string]string{},
@@ -183,7 +183,7 @@ func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) 
 		values: attributes{":signed": number(row.SignedIn), ":now": number(millis(s.t.c.Now()))},
 	}
 	at := number(row.Connected)
-	if item.Open == nil { // nothing can be set below a map that does not exist
+	if item.Open == nil { // DynamoDB cannot set a key of a map that does not exist
 		u.change, u.when = "SET #open = :open REMOVE #expires", u.when+" AND attribute_not_exists(#open)"
 		u.values[":open"] = &types.AttributeValueMemberM{Value: attributes{row.ID: at}}
 		return s.t.updatePart(u)
@@ -196,7 +196,7 @@ func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) 
 		name := nth("gone", n)
 		u.names[name] = id
 		u.change += ", #open." + name
-		// An entry that was written again since it was read is of a live connection.
+		// If the entry was written again since the read, its connection is live.
 		value := ":" + strings.TrimPrefix(name, "#")
 		u.values[value] = number(item.Open[id])
 		u.when += " AND #open." + name + " = " + value
@@ -204,11 +204,12 @@ func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) 
 	return s.t.updatePart(u)
 }
 
-// nth names the nth of several connections in an expression.
+// nth returns the placeholder of the nth connection in an expression.
 func nth(what string, n int) string { return fmt.Sprintf("#%s%c%c", what, 'a'+n/26, 'a'+n%26) }
 
-// oust writes parts, and with them a reason into the owner records of connections that end. One that names another
-// user is left out: a later attempt does not touch it.
+// oust writes parts and, in the same transaction, stores the reason in the owner records of the ended connections. If
+// an owner record names another user, oust fails and adds the id to foreign, so that the next attempt leaves this
+// record out.
 func (s *Store) oust(
 	ctx context.Context, parts []types.TransactWriteItem, ended []chat.ConnectionID, why reason,
 	foreign *[]chat.ConnectionID,
@@ -231,9 +232,9 @@ func (s *Store) oust(
 	return err
 }
 
-// without returns the ids that are not in left, in their order.
-func without(ids, left []chat.ConnectionID) []chat.ConnectionID {
-	return slices.DeleteFunc(slices.Clone(ids), func(id chat.ConnectionID) bool { return slices.Contains(left, id) })
+// without returns ids without the ids of omit, in the same order.
+func without(ids, omit []chat.ConnectionID) []chat.ConnectionID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id chat.ConnectionID) bool { return slices.Contains(omit, id) })
 }
 
 func asIDs(ids []string) []chat.ConnectionID {
@@ -254,7 +255,7 @@ func (s *Store) RemoveConnection(ctx context.Context, id chat.ConnectionID) erro
 	return s.again(ctx, "remove a connection", func(ctx context.Context) error { return s.close(ctx, id) })
 }
 
-// Disconnect removes a connection and its owner record. It succeeds if there is none.
+// Disconnect removes a connection and its owner record. It succeeds if they do not exist.
 func (s *Store) Disconnect(ctx context.Context, id chat.ConnectionID) error {
 	if err := checkConnectionID(id); err != nil {
 		return err
@@ -287,8 +288,8 @@ func (s *Store) close(ctx context.Context, id chat.ConnectionID, owner ...types.
 	return err
 }
 
-// orphanRow is a row without an entry, which only a defect leaves. One that was written for this connection has an
-// entry, so it is not an orphan: it was written since the entry was looked for.
+// orphanRow returns the deletion of a row without an entry, which only a defect leaves. The condition keeps a row with
+// the right owner hash: it was written after the entry was read, so it has an entry.
 func (s *Store) orphanRow(id chat.ConnectionID) update {
 	return update{
 		key: s.connectionKey(id), when: "attribute_not_exists(#owner) OR #owner <> :owner",

@@ -21,17 +21,17 @@ type Finding struct {
 
 // audit is one check of all data of a user.
 type audit struct {
-	s        *Store
-	desk     queueItem
-	sessions sessionsItem
-	noted    bool // the item ERASURE exists
-	runs     map[string]runItem
-	inputs   map[string]string // the run of each input's key
-	threads  []threadItem
-	erasures map[Erasure]bool
-	conns    []connectionItem
-	kept     int // items in the partition of the tools
-	found    []Finding
+	s         *Store
+	queue     queueItem
+	sessions  sessionsItem
+	requested bool // the item ERASURE exists
+	runs      map[string]runItem
+	inputs    map[string]string // the run of each input's key
+	threads   []threadItem
+	erasures  map[Erasure]bool
+	conns     []connectionItem
+	kept      int // items in the partition of the tools
+	found     []Finding
 }
 
 // Verify reads all data of the user and returns the inconsistencies: slots without runs and runs without slots, inputs
@@ -60,11 +60,12 @@ func (s *Store) Verify(ctx context.Context) ([]Finding, error) {
 	if err := a.judgeNotes(ctx); err != nil {
 		return nil, fmt.Errorf("verify a user: %w", err)
 	}
-	a.judgeForgotten()
+	a.judgeErasure()
 	return a.found, nil
 }
 
-func (a *audit) say(kind, thing, format string, args ...any) {
+// report adds a finding.
+func (a *audit) report(kind, thing, format string, args ...any) {
 	a.found = append(a.found, Finding{kind, thing, fmt.Sprintf(format, args...)})
 }
 
@@ -81,9 +82,9 @@ func (a *audit) read(item attributes) error {
 	input, isInput := strings.CutPrefix(k.SK, inputPrefix)
 	switch {
 	case k.SK == queueSort:
-		return attributevalue.UnmarshalMap(item, &a.desk)
+		return attributevalue.UnmarshalMap(item, &a.queue)
 	case k.SK == userErasureSort:
-		a.noted = true
+		a.requested = true
 	case k.SK == sessionsSort:
 		return attributevalue.UnmarshalMap(item, &a.sessions)
 	case isInput && a.s.t.expired(k.Expires): // TTL deletes days late
@@ -108,7 +109,7 @@ func (a *audit) read(item attributes) error {
 		a.erasures[e] = true
 		return err
 	default:
-		a.say("unknown item", k.SK, "nothing in Carrel writes such a sort key")
+		a.report("unknown item", k.SK, "Carrel writes no item with this sort key")
 	}
 	return nil
 }
@@ -116,27 +117,27 @@ func (a *audit) read(item attributes) error {
 // judgeQueue compares the run queue with the runs that it names.
 func (a *audit) judgeQueue() {
 	threads := map[string]string{}
-	for run, thread := range a.desk.Slots {
+	for run, thread := range a.queue.Slots {
 		r, known := a.runs[run]
 		switch {
 		case !known:
-			a.say("slot without run", run, "there is no such run")
+			a.report("slot without run", run, "the run has no record")
 		case chat.RunStatus(r.Status).Terminal() || r.Status == string(chat.RunQueued):
-			a.say("slot without run", run, "the run is %s", r.Status)
+			a.report("slot without run", run, "the run is %s", r.Status)
 		case r.Thread != thread:
-			a.say("slot without run", run, "the run is on thread %s, the seat on %s", r.Thread, thread)
+			a.report("slot without run", run, "the run is on thread %s, the slot on %s", r.Thread, thread)
 		}
 		if other, taken := threads[thread]; taken {
-			a.say("two slots on a thread", thread, "of %s and %s", other, run)
+			a.report("two slots on a thread", thread, "of the runs %s and %s", other, run)
 		}
 		threads[thread] = run
 	}
-	if n, most := len(a.desk.Slots), a.s.t.c.Limits.Runs; most > 0 && n > most {
-		a.say("too many slots", queueSort, "%d are taken, and %d may be", n, most)
+	if n, most := len(a.queue.Slots), a.s.t.c.Limits.Runs; most > 0 && n > most {
+		a.report("too many slots", queueSort, "%d slots are taken, the limit is %d", n, most)
 	}
-	for _, w := range a.desk.Queued {
+	for _, w := range a.queue.Queued {
 		if r, known := a.runs[w.Run]; !known || chat.RunStatus(r.Status) != chat.RunQueued {
-			a.say("place in the queue without run", w.Run, "the run is %s", none(r.Status))
+			a.report("place in the queue without run", w.Run, "the run is %s", none(r.Status))
 		}
 	}
 }
@@ -151,26 +152,26 @@ func none(status string) string {
 // judgeRuns compares the runs with the run queue and the live index, and the inputs with the runs.
 func (a *audit) judgeRuns() {
 	for id, r := range a.runs {
-		_, sits := a.desk.Slots[id]
-		waits := slices.ContainsFunc(a.desk.Queued, func(w queuedItem) bool { return w.Run == id })
+		_, hasSlot := a.queue.Slots[id]
+		queued := slices.ContainsFunc(a.queue.Queued, func(w queuedItem) bool { return w.Run == id })
 		switch status := chat.RunStatus(r.Status); {
 		case status.Terminal():
 			if r.Live != "" {
-				a.say("ended run in the live index", id, "it is %s", status)
+				a.report("ended run in the live index", id, "it is %s", status)
 			}
 			continue
-		case status == chat.RunQueued && !waits:
-			a.say("waiting run without place", id, "it is not in the run queue")
-		case status != chat.RunQueued && !sits:
-			a.say("run without slot", id, "it is %s", status)
+		case status == chat.RunQueued && !queued:
+			a.report("queued run without place", id, "it is not in the run queue")
+		case status != chat.RunQueued && !hasSlot:
+			a.report("run without slot", id, "it is %s", status)
 		}
 		if r.Live == "" || r.Due == 0 {
-			a.say("live run outside of the live index", id, "sweep does not see it")
+			a.report("live run outside of the live index", id, "sweep does not see it")
 		}
 	}
 	for input, run := range a.inputs {
 		if _, known := a.runs[run]; !known {
-			a.say("input without run", input, "it goes by its time to live within two hours")
+			a.report("input without run", input, "TTL deletes it within two hours")
 		}
 	}
 }
@@ -179,10 +180,10 @@ func (a *audit) judgeRuns() {
 // ended.
 func (a *audit) judgeSession(c connectionItem) {
 	if _, open := a.sessions.Open[c.ID]; !open {
-		a.say("connection without entry", c.ID, "the limit of connections does not count it")
+		a.report("connection without entry", c.ID, "the limit of connections does not count it")
 	}
 	if a.sessions.Barred || a.sessions.Before != 0 && c.SignedIn <= a.sessions.Before {
-		a.say("connection of an ended session", c.ID, "its user signed in at %d, and sign-ins up to %d are ended",
+		a.report("connection of an ended session", c.ID, "its user signed in at %d, and sign-ins up to %d are ended",
 			c.SignedIn, a.sessions.Before)
 	}
 }
@@ -194,7 +195,8 @@ func (a *audit) judgeConnections(ctx context.Context) error {
 			continue
 		}
 		if _, err := a.s.connection(c); err != nil {
-			a.say("connection of two users", c.ID, "its row was written for another: an isolation violation")
+			a.report("connection of two users", c.ID,
+				"its row was written for another user or connection: an isolation violation")
 			continue
 		}
 		a.judgeSession(c)
@@ -204,30 +206,30 @@ func (a *audit) judgeConnections(ctx context.Context) error {
 		case err != nil:
 			return err
 		case !found:
-			a.say("connection without owner", c.ID, "")
+			a.report("connection without owner", c.ID, "")
 		case o.User != a.s.user.Key():
-			a.say("connection of two users", c.ID, "its owner record names another: an isolation violation")
+			a.report("connection of two users", c.ID, "its owner record names another user: an isolation violation")
 		}
 	}
 	return nil
 }
 
-// judgeForgotten checks that the erasure of a marked user can complete.
-func (a *audit) judgeForgotten() {
-	erased := a.desk.Expires != 0
+// judgeErasure checks that the erasure of a marked user can complete.
+func (a *audit) judgeErasure() {
+	erased := a.queue.Expires != 0
 	switch {
-	case a.noted && !a.desk.Erasing:
-		a.say("erasure without mark", userErasureSort, "the run queue is not marked")
-	case a.desk.Erasing && !a.noted && !erased:
-		a.say("mark without erasure", queueSort, "sweep does not see it")
+	case a.requested && !a.queue.Erasing:
+		a.report("erasure without mark", userErasureSort, "the run queue is not marked")
+	case a.queue.Erasing && !a.requested && !erased:
+		a.report("mark without erasure", queueSort, "sweep does not see it")
 	case erased && len(a.runs)+len(a.threads)+len(a.inputs)+a.kept > 0:
-		a.say("left of one who was erased", queueSort, "%d runs, %d threads, %d inputs, %d items of tools",
+		a.report("items of an erased user", queueSort, "%d runs, %d threads, %d inputs, %d items of tools",
 			len(a.runs), len(a.threads), len(a.inputs), a.kept)
 	}
 }
 
-// Orphans scans the whole table for what is this user's and what nothing else of theirs names: owner records without
-// connections that would stay, and logs without threads. It costs what the table holds. For operators.
+// Orphans scans the whole table for items of this user to which no other item refers: owner records without connections
+// and without a time to live, and logs without threads. Its cost grows with the whole table. For operators.
 func (s *Store) Orphans(ctx context.Context) ([]Finding, error) {
 	filter := "begins_with(#pk, :logs) OR (begins_with(#pk, :owners) AND #user = :me)"
 	project := "#pk, #sk"
@@ -265,14 +267,15 @@ func (s *Store) Orphans(ctx context.Context) ([]Finding, error) {
 	return orphans, nil
 }
 
-// orphan judges one partition that a scan has found.
+// orphan returns the findings for one partition that the scan returned.
 func (s *Store) orphan(ctx context.Context, pk string) ([]Finding, error) {
 	if id, isOwner := strings.CutPrefix(pk, ownerPrefix); isOwner {
 		found, err := s.t.get(ctx, s.connectionKey(chat.ConnectionID(id)), &connectionItem{})
 		if err != nil || found {
 			return nil, err
 		}
-		// Code with credentials for one user leaves it to $disconnect, which may never come, or to its time to live.
+		// Code with credentials for one user cannot delete it. $disconnect does, but may never arrive. Then TTL deletes
+		// it, if it has a time to live.
 		var o ownerItem
 		if _, err := s.t.get(ctx, ownerKey(chat.ConnectionID(id)), &o); err != nil || o.Expires != 0 {
 			return nil, err

@@ -23,7 +23,7 @@ func (a *audit) judgeNotes(ctx context.Context) error {
 		case strings.HasPrefix(n.SK, notePrefix):
 			notes, highest = notes+1, max(highest, n.ID)
 		default:
-			a.say("unknown item", n.SK, "nothing in Carrel writes such a sort key")
+			a.report("unknown item", n.SK, "nothing in Carrel writes such a sort key")
 		}
 		return true, nil
 	})
@@ -31,7 +31,7 @@ func (a *audit) judgeNotes(ctx context.Context) error {
 		return err
 	}
 	if counter.Count != notes || counter.Last < highest {
-		a.say("wrong note counter", noteCounterSort, "it counts %d up to number %d; there are %d up to number %d",
+		a.report("wrong note counter", noteCounterSort, "it counts %d up to number %d; there are %d up to number %d",
 			counter.Count, counter.Last, notes, highest)
 	}
 	return nil

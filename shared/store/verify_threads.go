@@ -18,11 +18,11 @@ func (a *audit) judgeThread(ctx context.Context, t threadItem) error {
 	}
 	if t.Deleted != 0 {
 		if found && !a.erasures[e] {
-			a.say("deleted thread with a log", t.ID, "and no erasure")
+			a.report("deleted thread with a log", t.ID, "and no erasure")
 		}
 		return nil
 	}
-	for _, thread := range a.desk.Slots {
+	for _, thread := range a.queue.Slots {
 		if thread == t.ID {
 			return nil // a run works on it
 		}
@@ -38,7 +38,7 @@ func (a *audit) judgeThread(ctx context.Context, t threadItem) error {
 		var i transcriptItem
 		err := attributevalue.UnmarshalMap(item, &i)
 		if err == nil && i.Last > t.Head {
-			a.say("transcript beyond the head", t.ID, "run %s ends at %d, the head is %d", i.Run, i.Last, t.Head)
+			a.report("transcript beyond the head", t.ID, "run %s ends at %d, the head is %d", i.Run, i.Last, t.Head)
 		}
 		return false, err
 	})
@@ -53,12 +53,12 @@ func (a *audit) judgeTail(t threadItem, tail recordItem) error {
 	}
 	switch {
 	case int64(tail.last()) > t.Head:
-		a.say("log beyond the head", t.ID, "it ends at %d by run %s, the head is %d, and no run works",
+		a.report("log beyond the head", t.ID, "it ends at %d by run %s, the head is %d, and no run works",
 			tail.last(), tail.Run, t.Head)
 	case int64(tail.last()) < t.Head:
-		a.say("log short of the head", t.ID, "it goes to %d, the head is %d", tail.last(), t.Head)
+		a.report("log short of the head", t.ID, "it goes to %d, the head is %d", tail.last(), t.Head)
 	case len(r.Events) == 0 || !r.Events[len(r.Events)-1].Terminal():
-		a.say("log without end", t.ID, "run %s has no last event", tail.Run)
+		a.report("log without end", t.ID, "run %s has no last event", tail.Run)
 	}
 	return nil
 }
@@ -69,14 +69,14 @@ func (a *audit) judgeLists() {
 		_, _, ok := splitRecent(recentThreadPrefix, t.Recent)
 		switch listed := ok && strings.HasSuffix(t.Recent, "#"+t.ID); {
 		case t.Deleted != 0 && t.Recent != "":
-			a.say("deleted thread in the list", t.ID, "pages of the list are short")
+			a.report("deleted thread in the list", t.ID, "pages of the list are short")
 		case t.Deleted == 0 && !listed:
-			a.say("thread outside of the list", t.ID, "the user does not see it")
+			a.report("thread outside of the list", t.ID, "the user does not see it")
 		}
 	}
 	for id, r := range a.runs {
 		if r.Recent != recentRun(r.Created, id) {
-			a.say("run outside of the list", id, "the user does not see it")
+			a.report("run outside of the list", id, "the user does not see it")
 		}
 	}
 }
