@@ -1,4 +1,4 @@
-/** Runs in the folder where run.mjs has installed the packages. */
+/** run.mjs copies this program into the folder of the installed packages and runs it there. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { CopilotKitCore } from "@copilotkit/core";
@@ -23,36 +23,36 @@ async function drive(endpoints) {
   client.connect();
   const last = () => agent.messages.at(-1)?.content;
   let n = 0;
-  const say = async (content, how = {}) => {
+  const send = async (content, options = {}) => {
     agent.addMessage({ id: `stock ${++n}`, role: "user", content });
-    return await copilotkit.runAgent({ agent, ...how });
+    return await copilotkit.runAgent({ agent, ...options });
   };
   try {
-    await say("note: buy milk");
+    await send("note: buy milk");
     assert.match(last(), /Saved/);
 
-    await say("delete all notes");
+    await send("delete all notes");
     const [refused] = agent.pendingInterrupts;
     assert.equal(refused?.reason, "tool_call");
     await copilotkit.runAgent({ agent, resume: [{ interruptId: refused.id, status: "resolved", payload: { approved: false } }] });
     assert.equal(agent.pendingInterrupts.length, 0);
-    await say("what are my notes?");
-    assert.match(last(), /buy milk/i, "a refused call was not made");
+    await send("what are my notes?");
+    assert.match(last(), /buy milk/i, "the refused call was executed");
 
-    await say("delete all notes", { runId: "the-run-that-asks" });
+    await send("delete all notes", { runId: "the-run-that-asks" });
     const [approved] = agent.pendingInterrupts;
-    // CopilotKit resumes under the id of the run that asked.
+    // CopilotKit resumes with the id of the interrupted run.
     await copilotkit.runAgent({ agent, runId: "the-run-that-asks", resume: [{ interruptId: approved.id, status: "resolved", payload: { approved: true } }] });
     assert.equal(agent.pendingInterrupts.length, 0);
-    await say("what are my notes?");
-    assert.doesNotMatch(last(), /buy milk/i, "an approved call was made");
+    await send("what are my notes?");
+    assert.doesNotMatch(last(), /buy milk/i, "the approved call was not executed");
 
-    await say("note: buy bread");
-    await say("delete all notes");
+    await send("note: buy bread");
+    await send("delete all notes");
     assert.equal(agent.pendingInterrupts.length, 1);
-    // CopilotKit's chat goes on with a cancelled resume or with the message alone.
-    await say("what are my notes?", { resume: agent.pendingInterrupts.map(({ id }) => ({ interruptId: id, status: "cancelled" })) });
-    assert.match(last(), /buy bread/i, "the question was refused");
+    // CopilotKit's chat sends the next message with cancelled responses, or without responses.
+    await send("what are my notes?", { resume: agent.pendingInterrupts.map(({ id }) => ({ interruptId: id, status: "cancelled" })) });
+    assert.match(last(), /buy bread/i, "the new message did not refuse the open interrupt");
     console.log("CopilotKit asked, approved, refused and went on");
   } finally {
     client.close();

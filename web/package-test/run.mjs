@@ -1,7 +1,7 @@
 /**
- * Packs the npm client as it is published, installs the tarball in an empty folder beside CopilotKit's core, and imports
- * every export there. With ENDPOINTS, the endpoints.json of a running stack, it then lets CopilotKit drive a CarrelAgent on
- * that stack: a message, an approval, a refusal, and a message that goes on past a question. Exits with 1 at the first fault.
+ * Packs the npm client as it is published, installs the tarball and CopilotKit's core in an empty folder, and imports every
+ * export there. If ENDPOINTS names the endpoints.json of a running stack, CopilotKit then drives a CarrelAgent on that stack: a
+ * message, a refusal, an approval, and a message while an interrupt is open. Exits with 1 at the first error.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const COPILOTKIT = "@copilotkit/core@1.74.0";
-const SOCKETS = "ws@8.21.3"; // Node 20 has no WebSocket of its own
+const SOCKETS = "ws@8.21.3"; // Node 20 has no WebSocket
 
 const here = dirname(fileURLToPath(import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "carrel-package-"));
