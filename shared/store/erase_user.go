@@ -62,13 +62,13 @@ func (s *Store) markUser(ctx context.Context) error {
 	// The version rises, so that no admission is written that read the run queue before.
 	mark := s.t.updatePart(update{
 		key: s.queueKey(),
-		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), #queued = if_not_exists(#queued, :empty), " +
-			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
+		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), " +
+			"#queued = if_not_exists(#queued, :list), #version = if_not_exists(#version, :zero) + :one REMOVE #expires",
 		when: "(attribute_not_exists(#erasing) OR #expires < :now)",
 		values: attributes{
 			":true": &types.AttributeValueMemberBOOL{Value: true}, ":none": none,
-			":empty": &types.AttributeValueMemberL{Value: []types.AttributeValue{}},
-			":zero":  number(int64(0)), ":one": number(int64(1)), ":now": number(s.t.nowSeconds()),
+			":list": &types.AttributeValueMemberL{Value: []types.AttributeValue{}},
+			":zero": number(int64(0)), ":one": number(int64(1)), ":now": number(s.t.nowSeconds()),
 		},
 	})
 	return s.t.transact(ctx, mark, request)

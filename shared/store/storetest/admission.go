@@ -14,6 +14,7 @@ import (
 	"carrel/shared/store"
 )
 
+// admission: the first run of a thread is admitted and creates the thread. Further runs of the thread are queued.
 func admission(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	a := w.Admit(alice, "r1", "t1")
@@ -45,6 +46,7 @@ func admission(t *testing.T, w *World) {
 	}
 }
 
+// admissionRepeated: a repeated admission returns the run in its current state. Invoke is set only before the claim.
 func admissionRepeated(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Admit(alice, "r1", "t1")
@@ -69,6 +71,7 @@ func admissionRepeated(t *testing.T, w *World) {
 	wantErr(t, "the other thread", err, chat.ErrNotFound)
 }
 
+// admissionRefused: a busy thread with policy reject, a full queue and bad ids are errors, and no run is stored.
 func admissionRefused(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for i := range 5 {
@@ -93,6 +96,7 @@ func admissionRefused(t *testing.T, w *World) {
 	}
 }
 
+// admissionOfDeleted: a deleted thread and a user who is being erased accept no run.
 func admissionOfDeleted(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Complete(alice, "r1", "t1", "yes")
@@ -145,6 +149,8 @@ func slotsOfEndedRuns(t *testing.T, w *World) {
 	}
 }
 
+// cancel: a queued or admitted run ends at once, and a running run gets a request. A cancellation of an unknown run
+// stores nothing.
 func cancel(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "running", "t1")
@@ -188,6 +194,7 @@ func cancel(t *testing.T, w *World) {
 	}
 }
 
+// startQueued: a queued run is started once, after the running run of its thread has ended.
 func startQueued(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	if got := must[[]store.Run](t)(alice.StartQueued(ctx)); len(got) > 0 {

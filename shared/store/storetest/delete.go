@@ -18,6 +18,7 @@ import (
 	"carrel/shared/store"
 )
 
+// rename: a new title survives the end of a run that read the thread before.
 func rename(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.Rename(ctx, "t1", "x")
@@ -80,6 +81,7 @@ func (w *World) DeleteThread(s *store.Store, id chat.ThreadID) store.Thread {
 	return th
 }
 
+// deletion: a deleted thread is missing everywhere and accepts no run. A day later its id may name a new thread.
 func deletion(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.Delete(ctx, "t1")

@@ -44,6 +44,7 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
+// connections: a user stores, lists and removes a connection. Another user can neither take it over nor end it.
 func connections(t *testing.T, w *World) {
 	ctx, alice, c := t.Context(), w.As("alice"), socket(1, "t1")
 	_, err := w.Table.For(chat.User{})
@@ -55,7 +56,7 @@ func connections(t *testing.T, w *World) {
 		t.Errorf("read %+v, stored %+v", got, c)
 	}
 	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 1 || got[0] != owned(t, "alice", c) {
-		t.Errorf("listed %+v", got)
+		t.Errorf("Connections returned %+v", got)
 	}
 	if u := must[chat.User](t)(w.Table.Owner(ctx, c.ID)); u != chattest.User(t, "alice") {
 		t.Errorf("the owner is %v", u)
@@ -81,6 +82,7 @@ func connections(t *testing.T, w *World) {
 	wantErr(t, "an ended connection's owner", err, chat.ErrNotFound)
 }
 
+// connectionLimit: the eleventh connection replaces the oldest. A replaced connection cannot return.
 func connectionLimit(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for n := 1; n <= 12; n++ {
@@ -90,7 +92,7 @@ func connectionLimit(t *testing.T, w *World) {
 		}
 	}
 	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 10 {
-		t.Errorf("%d connections are left", len(got))
+		t.Errorf("%d connections are left, want 10", len(got))
 	}
 	replaced := socket(1, "t1")
 	replaced.N = 1
@@ -109,6 +111,7 @@ func connectionLimit(t *testing.T, w *World) {
 	must[chat.Connection](t)(alice.Watch(ctx, fresh))
 }
 
+// watch: a hello sets the watched thread if its number is higher than the stored number, and creates a missing row.
 func watch(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, socket(1, "t1")))
@@ -227,6 +230,7 @@ func (c caller) fill() error {
 	return errors.New("eleven new connections replaced no connection")
 }
 
+// connectionProbes returns the cases of the methods for connections.
 func connectionProbes() map[string]probe {
 	named := func(c caller) chat.Connection {
 		row := socket(1, c.thread)

@@ -13,6 +13,7 @@ import (
 	"carrel/shared/store"
 )
 
+// erasureProbes returns the cases of the methods that erase or verify a user.
 func erasureProbes() map[string]probe {
 	notify := func([]chat.Connection) error { return nil }
 	return map[string]probe{
@@ -85,9 +86,8 @@ func (w *World) everything(s *store.Store, connection int) (running *store.Lease
 	w.Complete(s, "new", "again", "of the second thread")
 	w.Complete(s, "r0", "deleted", "words")
 	w.DeleteThread(s, "deleted")
-	running = w.populate(s, names{thread: "t1", done: "done", run: "run", queued: "wait",
-		socket: socket(connection, "").ID},
-		"words")
+	own := names{thread: "t1", done: "done", run: "run", queued: "queued", socket: socket(connection, "").ID}
+	running = w.populate(s, own, "words")
 	w.Admit(s, "unclaimed", "t2")
 	return running
 }
@@ -107,8 +107,7 @@ func eraseUser(t *testing.T, w *World) {
 	}
 	left := w.keys("alice")
 	if slices.ContainsFunc(left, func(k string) bool {
-		return k != "QUEUE" && k != "ERASURE" &&
-			!strings.HasPrefix(k, "ERASE#")
+		return k != "QUEUE" && k != "ERASURE" && !strings.HasPrefix(k, "ERASE#")
 	}) {
 		t.Errorf("after the first pass these items are left: %q", left)
 	}

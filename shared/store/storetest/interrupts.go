@@ -32,7 +32,8 @@ func suspended(t *testing.T, w *World) {
 		t.Errorf("started while the thread awaits input: %v", got)
 	}
 	for name, a := range map[string]store.Admission{
-		"no response": Asked("x", "t1"), "a response is missing": Answering("x", "t1", "q1"),
+		"no response":                    Asked("x", "t1"),
+		"a response is missing":          Answering("x", "t1", "q1"),
 		"an unknown interrupt":           Answering("x", "t1", "q1", "q3"),
 		"one response too many":          Answering("x", "t1", "q1", "q2", "q3"),
 		"two responses to one interrupt": Answering("x", "t1", "q1", "q2", "q1"),
@@ -46,9 +47,9 @@ func suspended(t *testing.T, w *World) {
 	wantErr(t, "the record of a rejected run", err, chat.ErrNotFound)
 	w.Admit(alice, "r2", "t2") // another thread is not affected
 
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2",
-		"q1"))); a.Run.Status != chat.RunAdmitted {
-		t.Errorf("the responding run: %+v", a)
+	responding := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1")))
+	if responding.Run.Status != chat.RunAdmitted {
+		t.Errorf("the responding run: %+v", responding)
 	}
 	w.wantOpen(alice, "t1")
 	in := w.Claim(alice, "r3").Input()
@@ -56,9 +57,9 @@ func suspended(t *testing.T, w *World) {
 		in.Responses[1].Resume.InterruptID != "q2" {
 		t.Errorf("the responses in the input of the responding run: %+v", in.Responses)
 	}
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1"))); !a.Repeat ||
-		a.Run.Status != chat.RunRunning {
-		t.Errorf("admit again after its interrupts were closed: %+v", a)
+	repeated := must[store.Admitted](t)(alice.Admit(ctx, Answering("r3", "t1", "q2", "q1")))
+	if !repeated.Repeat || repeated.Run.Status != chat.RunRunning {
+		t.Errorf("admit again after its interrupts were closed: %+v", repeated)
 	}
 	_, err = alice.Admit(ctx, Answering("r4", "t1", "q1", "q2"))
 	wantInterrupted(t, "the responses of another device", err)
@@ -75,9 +76,9 @@ func responsesGoFirst(t *testing.T, w *World) {
 		busy = append(busy, w.Begin(alice, chat.RunID(id), chat.ThreadID(id)))
 	}
 	w.Admit(alice, "w2", "t2")
-	if a := must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1"))); a.Run.Status != chat.RunQueued ||
-		a.Position != 1 {
-		t.Errorf("the responding run: %+v", a)
+	responding := must[store.Admitted](t)(alice.Admit(ctx, Answering("r2", "t1", "q1")))
+	if responding.Run.Status != chat.RunQueued || responding.Position != 1 {
+		t.Errorf("the responding run: %+v", responding)
 	}
 	w.wantOpen(alice, "t1")
 	for _, want := range []chat.RunID{"r2", "w2"} {

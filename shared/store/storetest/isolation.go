@@ -53,6 +53,7 @@ type probe struct {
 // briefPairs is the number of pairs of users in make test. make campaign runs all pairs.
 const briefPairs = 3
 
+// isolation runs every case for each pair of users.
 func isolation(t *testing.T, db *dynamodb.Client) {
 	cases := probes()
 	for _, problem := range Uncovered(cases) {

@@ -10,7 +10,7 @@ import (
 	"carrel/shared/store"
 )
 
-// fenced checks that every write with a lost lease fails.
+// fenced checks that every call with a lost lease fails.
 func fenced(t *testing.T, h *store.Lease) {
 	t.Helper()
 	_, err := h.Append(t.Context(), Said("late", "late"))

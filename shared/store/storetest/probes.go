@@ -22,6 +22,7 @@ func probes() map[string]probe {
 	return all
 }
 
+// tableProbes returns the cases of the methods of Table.
 func tableProbes() map[string]probe {
 	return map[string]probe{
 		"Table.For": {other: skipped, call: func(c caller) (any, error) {
@@ -65,6 +66,7 @@ func tableProbes() map[string]probe {
 	}
 }
 
+// runProbes returns the cases of the methods for runs and the run queue.
 func runProbes() map[string]probe {
 	return map[string]probe{
 		"Store.Admit": {other: succeeds, unsafe: true, call: func(c caller) (any, error) {

@@ -9,6 +9,7 @@ import (
 	"carrel/shared/store"
 )
 
+// threadProbes returns the cases of the methods for threads.
 func threadProbes() map[string]probe {
 	return map[string]probe{
 		"Store.Thread": {other: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) {
@@ -57,6 +58,7 @@ func threadProbes() map[string]probe {
 	}
 }
 
+// noteProbes returns the cases of the methods for notes.
 func noteProbes() map[string]probe {
 	return map[string]probe{
 		"Store.SaveNote": {other: succeeds, call: func(c caller) (any, error) {

@@ -15,6 +15,7 @@ import (
 	"carrel/shared/store"
 )
 
+// claim: a run has at most one lease. Another worker can claim the run after the lease has expired.
 func claim(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	_, err := alice.Claim(ctx, "r1")
@@ -62,6 +63,7 @@ func owner(t *testing.T, w *World) {
 	}
 }
 
+// log: records are returned in order, from the record that contains the next event.
 func log(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
@@ -98,6 +100,7 @@ func log(t *testing.T, w *World) {
 	wantErr(t, "an epoch that no thread has", err, chat.ErrBadID)
 }
 
+// end: the end of a run updates the thread, the run, the run queue and the live index, and stores a transcript.
 func end(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
@@ -127,13 +130,14 @@ func end(t *testing.T, w *World) {
 		t.Errorf("messages: %+v", m)
 	}
 	if live := must[[]store.LiveEntry](t)(w.Table.Live(ctx)); len(live) > 0 {
-		t.Errorf("the live index still has %+v", live)
+		t.Errorf("the live index has %+v, want no entry", live)
 	}
 	if next := w.Begin(alice, "r2", "t1"); w.Append(next, Started(next)) != 6 {
 		t.Error("the log of the next run does not continue at 6")
 	}
 }
 
+// endStatus: the last event of a run determines its state.
 func endStatus(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	for i, c := range []struct {
@@ -153,6 +157,7 @@ func endStatus(t *testing.T, w *World) {
 	}
 }
 
+// expired: ClaimExpired claims only runs that no turn claimed in time and runs whose worker has died.
 func expired(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	w.Admit(alice, "never", "t1")
@@ -182,6 +187,7 @@ func expired(t *testing.T, w *World) {
 	}
 }
 
+// expireQueued: ExpireQueued cancels only a queued run that has reached its deadline.
 func expireQueued(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")

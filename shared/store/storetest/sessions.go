@@ -230,6 +230,7 @@ func Verified(t *testing.T, s *store.Store) {
 	}
 }
 
+// sessionProbes returns the cases of the methods for sessions.
 func sessionProbes() map[string]probe {
 	return map[string]probe{
 		"Store.EndSessions": {other: skipped, call: func(c caller) (any, error) {

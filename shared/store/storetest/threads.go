@@ -22,6 +22,7 @@ func (w *World) Delete(subject string, thread chat.ThreadID) {
 	w.set(item(pk, "THREAD#"+string(thread)), "deleted", &types.AttributeValueMemberN{Value: "1"})
 }
 
+// transcripts: transcripts are read in pages, newest first and without gaps.
 func transcripts(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	var thread store.Thread
