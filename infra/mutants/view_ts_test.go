@@ -71,7 +71,7 @@ func tsAskingGuards1() []guard {
 	return []guard{
 		{
 			name: "a gap is asked for", file: session,
-			from: `if (due.has("gap") && !this.#timers.asked) this.#out.hello(now);`, to: ``,
+			from: `if (due.has("gap") && !this.#timers.helloPending) this.#out.hello(now);`, to: ``,
 		},
 		{
 			name: "a gap waits 250 ms after the last applied event", file: file,
@@ -87,13 +87,13 @@ func tsAskingGuards1() []guard {
 		},
 		{
 			name: "no hello while one is unanswered", file: file,
-			from: `get asked(): boolean {
-    return this.#hello !== undefined;`, to: `get asked(): boolean {
+			from: `get helloPending(): boolean {
+    return this.#hello !== undefined;`, to: `get helloPending(): boolean {
     return this.#hello === null;`,
 		},
 		{
 			name: "no hello while one is unanswered, the tick", file: session,
-			from: `if (due.has("gap") && !this.#timers.asked)`, to: `if (due.has("gap"))`,
+			from: `if (due.has("gap") && !this.#timers.helloPending)`, to: `if (due.has("gap"))`,
 			spare: "no timer runs then",
 		},
 		{
@@ -124,7 +124,7 @@ func tsAskingGuards2() []guard {
 		},
 		{
 			name: "a pong of another epoch or other runs means hello", file: inbox,
-			from: `else if (!this.#view.timers.asked) this.#view.out.hello(now);`, to: ``,
+			from: `else if (!this.#view.timers.helloPending) this.#view.out.hello(now);`, to: ``,
 		},
 		{
 			name: "a pong's or row's interrupted that differs means hello", file: "web/client/src/answers.ts",
@@ -141,7 +141,7 @@ func tsAskingGuards2() []guard {
 		},
 		{
 			name: "a hello without answer for 10 s: the socket is lost", file: file,
-			from: `const asked = [this.#hello?.at, this.#ping?.at]`, to: `const asked = [this.#ping?.at]`,
+			from: `const sentAt = [this.#hello?.at, this.#ping?.at]`, to: `const sentAt = [this.#ping?.at]`,
 		},
 	}
 }
@@ -151,7 +151,7 @@ func tsAskingGuards3() []guard {
 	return []guard{
 		{
 			name: "a ping without answer for 10 s: the socket is lost", file: file,
-			from: `const asked = [this.#hello?.at, this.#ping?.at]`, to: `const asked = [this.#hello?.at]`,
+			from: `const sentAt = [this.#hello?.at, this.#ping?.at]`, to: `const sentAt = [this.#hello?.at]`,
 		},
 		{
 			name: "backoff with jitter", file: file,

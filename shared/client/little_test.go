@@ -14,22 +14,22 @@ import (
 // model is a small server with one user, one thread and one socket at a time. It follows docs/protocol.md. Its network
 // may lose, repeat and reorder the posted messages.
 type model struct {
-	rnd    *rand.Rand
-	fair   bool // no faults from now on
-	epoch  chat.Epoch
-	epochs int
-	events []agui.Event // of this epoch; its length is the head
-	owner  []chat.RunID // of each event
-	ended  chat.Seq     // the last event of the last run that has ended
-	active chat.RunID
-	queued []*wire.Run
-	open   []agui.Interrupt                // not empty: the thread is awaiting input
-	taken  map[chat.RunID][]agui.Interrupt // the interrupts that a run answers
-	full   bool                            // runs of the user's other threads have all slots
-	asked  int                             // interrupts so far
-	row    int64                           // Updated of the thread's row
-	known  map[chat.RunID]*wire.Run
-	over   map[chat.RunID]bool
+	rnd        *rand.Rand
+	fair       bool // no faults from now on
+	epoch      chat.Epoch
+	epochs     int
+	events     []agui.Event // of this epoch; its length is the head
+	owner      []chat.RunID // of each event
+	ended      chat.Seq     // the last event of the last run that has ended
+	active     chat.RunID
+	queued     []*wire.Run
+	open       []agui.Interrupt                // not empty: the thread is awaiting input
+	taken      map[chat.RunID][]agui.Interrupt // the interrupts that a run answers
+	full       bool                            // runs of the user's other threads have all slots
+	interrupts int                             // interrupts so far
+	row        int64                           // Updated of the thread's row
+	known      map[chat.RunID]*wire.Run
+	over       map[chat.RunID]bool
 
 	connected bool
 	n         int64 // of the connection's row
@@ -261,9 +261,9 @@ func (m *model) work() {
 		if m.chance(40) {
 			outcome.Type = agui.OutcomeInterrupt
 			for range 1 + m.rnd.IntN(2) {
-				m.asked++
+				m.interrupts++
 				outcome.Interrupts = append(outcome.Interrupts, agui.Interrupt{ID: chat.InterruptID(fmt.Sprint("i",
-					m.asked))})
+					m.interrupts))})
 			}
 		}
 		m.append(run, agui.Event{Type: agui.TextMessageEnd, MessageID: id},

@@ -106,9 +106,9 @@ export class CarrelAgent extends AbstractAgent {
         }
         const [first, ...rest] = running.events;
         // With its input, RUN_STARTED would put the user's message before the messages of the snapshot.
-        const { input: asked, ...bare } = first!;
+        const { input: runInput, ...bare } = first!;
         out.next(toEvent(bare));
-        out.next(snapshot(thread, [...running.before, ...asked?.messages ?? []]));
+        out.next(snapshot(thread, [...running.before, ...runInput?.messages ?? []]));
         for (const event of rest) out.next(toEvent(event));
         stop = this.follow({ threadId: input.threadId, runId: running.runId }, out);
       };

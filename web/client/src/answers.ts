@@ -87,7 +87,7 @@ export class Answers {
   compare(ready: boolean, interrupted: boolean | undefined, now: number): void {
     const { current, open } = this.#views;
     const sending = this.#out.requests.sending(open);
-    if (!ready || !current || this.#timers.asked || sending.some(({ resume }) => resume)) return;
+    if (!ready || !current || this.#timers.helloPending || sending.some(({ resume }) => resume)) return;
     if ((interrupted === true) !== current.state().interrupts.length > 0) this.#out.hello(now);
   }
 

@@ -157,12 +157,12 @@ export class CarrelClient {
 
   /** Stops a run. Resolves when the request is stored; the end of the run follows as an event. */
   async cancel(runId: string): Promise<void> {
-    let asked = false;
+    let sent = false;
     const answer = this.#waiters.of(`cancel.${runId}`);
     this.#do(() => {
-      asked = this.#view.cancel(runId, this.#now());
+      sent = this.#view.cancel(runId, this.#now());
     });
-    if (asked) await answer;
+    if (sent) await answer;
     else this.#waiters.drop(`cancel.${runId}`);
   }
 

@@ -9,10 +9,10 @@ export interface ToolCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-/** What an agent asks a person; the thread waits until it is answered or expires. */
+/** A question or approval for the user. The thread is awaiting input until it has a response or expires. */
 export interface Interrupt {
   readonly id: string;
-  /** tool_call: may this tool be called? input_required: the answer's payload is what the tool asked for. */
+  /** tool_call: the user must approve a tool call. input_required: the response's payload is the input that the tool requests. */
   readonly reason: string;
   readonly message?: string;
   readonly toolCallId?: string;

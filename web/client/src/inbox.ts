@@ -124,7 +124,7 @@ export class Inbox {
     if (frame.threadId === undefined || frame.threadId !== this.#view.views.open) return;
     const view = this.#view.views.of(frame.threadId);
     if (!view.pong(frame)) this.#view.answers.compare(!view.gap && this.#view.status.status === "ready", frame.interrupted, now);
-    else if (!this.#view.timers.asked) this.#view.out.hello(now);
+    else if (!this.#view.timers.helloPending) this.#view.out.hello(now);
   }
 
   #error(frame: ErrorFrame, now: number): void {

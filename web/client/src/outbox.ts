@@ -86,7 +86,7 @@ export class Outbox {
 
   /** Repeats the unanswered requests. */
   repeat(now: number): void {
-    this.#say(now, this.#timers.asked);
+    this.#say(now, this.#timers.helloPending);
     if (this.#timers.pinging) this.#send({ type: "ping", requestId: "ping", ...this.#where() });
   }
 

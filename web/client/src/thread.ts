@@ -188,14 +188,14 @@ export class ThreadView {
     return this.#ended.has(runId);
   }
 
-  /** The state to show, including the runs that are being sent. asked: a hello has no answer yet. */
-  state(sending: readonly QueuedRun[] = [], asked = false): ThreadState {
+  /** The state to show, including the runs that are being sent. helloPending: a hello has no answer yet. */
+  state(sending: readonly QueuedRun[] = [], helloPending = false): ThreadState {
     const active = this.#active();
     const unbegun = active !== this.#started?.runId ? active : undefined;
     const starting = this.#accepted.filter((r) => r.state === "starting" && !this.knows(r.runId));
     const queue = [...starting, ...this.#queued(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
-      threadId: this.id, loaded: this.#loaded, lagging: asked || this.gap, gap: this.gapEvents, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
+      threadId: this.id, loaded: this.#loaded, lagging: helloPending || this.gap, gap: this.gapEvents, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
       interrupts: this.#interrupts.openExcept([...this.#accepted, ...sending]),
       ...(this.#truncated && { truncated: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }),
     };

@@ -10,9 +10,9 @@ export class ThreadList {
   /** Deleted threads: a later row does not restore them. */
   readonly #deleted = new Set<string>();
   /** The rows known when the first page was requested. The page removes the ones that it lacks. */
-  #asked: readonly ThreadInfo[] = [];
+  #rowsAtRequest: readonly ThreadInfo[] = [];
   #older: string | undefined;
-  #askedOlder: string | undefined;
+  #requestedOlder: string | undefined;
 
   get rows(): readonly ThreadInfo[] {
     return this.#rows;
@@ -56,15 +56,15 @@ export class ThreadList {
   }
 
   /** Notes that a page is requested. */
-  asked(requestId: string): void {
-    if (requestId === OLDER_PAGE) this.#askedOlder = this.#older;
-    else this.#asked = this.#rows;
+  requested(requestId: string): void {
+    if (requestId === OLDER_PAGE) this.#requestedOlder = this.#older;
+    else this.#rowsAtRequest = this.#rows;
   }
 
   page(page: Page): void {
     if (page.requestId === OLDER_PAGE) return this.#olderPage(page);
-    const known = this.#asked;
-    this.#asked = [];
+    const known = this.#rowsAtRequest;
+    this.#rowsAtRequest = [];
     this.#forget(page, known);
     this.put(page.threads);
     if (!joins(page, known)) this.#older = page.more ? page.before : undefined;
@@ -73,7 +73,7 @@ export class ThreadList {
   /** A later page only adds rows. If a first page has arrived since and left a gap, the rows of the gap are fetched first. */
   #olderPage(page: Page): void {
     this.put(page.threads);
-    if (this.#askedOlder === this.#older) this.#older = page.more ? page.before : undefined;
+    if (this.#requestedOlder === this.#older) this.#older = page.more ? page.before : undefined;
   }
 
   /** Removes rows that were known before the first page was requested, belong into it and are missing: they were deleted. */

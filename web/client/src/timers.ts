@@ -51,7 +51,7 @@ export class Timers {
   }
 
   /** Whether a hello has no answer yet. */
-  get asked(): boolean {
+  get helloPending(): boolean {
     return this.#hello !== undefined;
   }
 
@@ -60,7 +60,7 @@ export class Timers {
   }
 
   get mayPing(): boolean {
-    return !this.asked && !this.pinging;
+    return !this.helloPending && !this.pinging;
   }
 
   due(...others: (number | undefined)[]): number | undefined {
@@ -195,7 +195,7 @@ export class Timers {
       return;
     }
     this.#stirred ??= now;
-    if (this.#gap === undefined && !this.asked) this.#gap = now + this.#gapDelay;
+    if (this.#gap === undefined && !this.helloPending) this.#gap = now + this.#gapDelay;
   }
 
   /** Events were applied. After slow progress the next pause is longer, else each pause of a long replay would request another replay. */
@@ -229,7 +229,7 @@ export class Timers {
 
   answered(all: boolean): void {
     this.#repeatDelay = REPEAT_FIRST;
-    if (all && !this.asked) this.#repeat = undefined;
+    if (all && !this.helloPending) this.#repeat = undefined;
   }
 
   #pingAt(): number {
@@ -238,7 +238,7 @@ export class Timers {
   }
 
   #answerBy(): number | undefined {
-    const asked = [this.#hello?.at, this.#ping?.at].filter((t) => t !== undefined);
-    return asked.length ? Math.min(...asked) + ANSWER_WITHIN : undefined;
+    const sentAt = [this.#hello?.at, this.#ping?.at].filter((t) => t !== undefined);
+    return sentAt.length ? Math.min(...sentAt) + ANSWER_WITHIN : undefined;
   }
 }

@@ -50,7 +50,7 @@ export class View {
   get list(): ThreadList { return this.#views.list; }
   /** The state of the open thread; undefined if no thread is known yet. */
   get thread(): ThreadState | undefined {
-    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#timers.asked || this.#in.missed || this.status !== "ready");
+    const state = this.#views.current?.state(this.#out.requests.sending(this.#views.open), this.#timers.helloPending || this.#in.missed || this.status !== "ready");
     return state && this.list.isDeleted(state.threadId) ? { ...state, deleted: true } : state;
   }
   /** The runs of the open thread that have no answer yet. */
@@ -145,7 +145,7 @@ export class View {
     const run: PendingRun = { runId, threadId: this.#views.open, messages, ...answers, ...(options && { options }) };
     checkRun(run, this.#in.limits);
     encodeClient({ type: "run", n: 1_000_000, requestId: `run.${runId}`, runId, messages, ...answers, ...options, threadId: run.threadId ?? "" });
-    this.#asks(now);
+    this.#beforeRequest(now);
     this.#views.current?.use();
     this.#out.requests.addRun(run);
     this.#out.runs(now);
@@ -166,8 +166,8 @@ export class View {
   /** Sends a request with one answer, which arrives by `Port.answered`. Throws if the frame would be too long. */
   ask(request: Plain, now: number): void {
     encodeClient(request);
-    this.#asks(now);
-    if (request.type === "threads") this.list.asked(request.requestId);
+    this.#beforeRequest(now);
+    if (request.type === "threads") this.list.requested(request.requestId);
     this.#out.ask(request);
   }
 
@@ -194,7 +194,7 @@ export class View {
       this.#port.connect();
     }
     if (due.has("repeat")) this.#out.repeat(now);
-    if (due.has("gap") && !this.#timers.asked) this.#out.hello(now);
+    if (due.has("gap") && !this.#timers.helloPending) this.#out.hello(now);
     if (due.has("ping")) this.#out.ping(now);
   }
 
@@ -240,7 +240,7 @@ export class View {
   }
 
   /** Called before each request of the user. Throws if the server would refuse the request. */
-  #asks(now: number): void {
+  #beforeRequest(now: number): void {
     this.#used(now);
     if (this.#status.erasing) throw new Error("Everything that you have here is being deleted.");
     if (this.#status.signedOut) throw new Error("You were signed out. Sign in again.");

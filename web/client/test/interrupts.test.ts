@@ -8,7 +8,7 @@ beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
 
 const question = (id: string): Interrupt => ({ id, reason: "tool_call", toolCallId: `c.${id}`, metadata: { carrel: { tool: "notes_delete" } } });
-const asks = (runId: string, ...ids: string[]): AgentEvent =>
+const interruptsRun = (runId: string, ...ids: string[]): AgentEvent =>
   ({ type: "RUN_FINISHED", threadId: "t1", runId, outcome: { type: "interrupt", interrupts: ids.map(question) } });
 const goesOn = (runId: string, ...ids: string[]): AgentEvent => ({
   type: "RUN_STARTED", threadId: "t1", runId,
@@ -20,7 +20,7 @@ const open = ({ client }: World): string => client.state.thread!.interrupts.map(
 /** A world whose thread has open interrupts. */
 async function interrupted(...ids: string[]): Promise<World> {
   const world = await World.connected();
-  world.socket.events(1, "r1", started("r1", "delete it"), asks("r1", ...ids));
+  world.socket.events(1, "r1", started("r1", "delete it"), interruptsRun("r1", ...ids));
   return world;
 }
 
@@ -31,7 +31,7 @@ describe("an interrupt", () => {
     expect(world.client.state.thread).toMatchObject({ stopped: false, queue: [] });
     world.socket.events(3, "r2", goesOn("r2", "i1", "i2"));
     expect(open(world)).toBe("");
-    world.socket.events(4, "r2", asks("r2", "i3"));
+    world.socket.events(4, "r2", interruptsRun("r2", "i3"));
     expect(open(world)).toBe("i3");
   });
 

@@ -8,7 +8,7 @@ const ids = (list: ThreadList): string => list.rows.map(({ threadId }) => thread
 
 /** Requests a page and passes the reply to the list. */
 function page(list: ThreadList, requestId: string, threads: readonly ThreadInfo[], before?: string): void {
-  list.asked(requestId);
+  list.requested(requestId);
   list.page({ type: "threads", requestId, threads, more: before !== undefined, ...(before !== undefined && { before }) });
 }
 
@@ -24,7 +24,7 @@ describe("the list of threads", () => {
   it("removes rows that the first page lacks, and keeps rows that arrived after the request", () => {
     const list = new ThreadList();
     list.put([row("t1", 1), row("t2", 2), row("t3", 3), row("t4", 4)]);
-    list.asked(FIRST_PAGE);
+    list.requested(FIRST_PAGE);
     list.put([row("t5", 5)]);
     list.page({ type: "threads", requestId: FIRST_PAGE, threads: [row("t4", 4), row("t2", 2)], more: true, before: "c2" });
     expect(ids(list)).toBe("t5 t4 t2 t1"); // t1 belongs to a later page
@@ -36,7 +36,7 @@ describe("the list of threads", () => {
     const list = new ThreadList();
     page(list, FIRST_PAGE, [row("t4", 4), row("t3", 3)], "c3");
     expect(list.older).toBe("c3");
-    list.asked(OLDER_PAGE);
+    list.requested(OLDER_PAGE);
     list.put([row("t2", 5)]); // used between the two pages: it moved up, and neither page contains it
     list.page({ type: "threads", requestId: OLDER_PAGE, threads: [row("t1", 1)], more: false });
     expect(ids(list)).toBe("t2 t4 t3 t1");
@@ -50,7 +50,7 @@ describe("the list of threads", () => {
     const list = new ThreadList();
     page(list, FIRST_PAGE, [row("t2", 2), row("t1", 1)], "c1");
     page(list, OLDER_PAGE, [row("t0", 0)]);
-    list.asked(OLDER_PAGE);
+    list.requested(OLDER_PAGE);
     page(list, FIRST_PAGE, [row("t9", 9), row("t8", 8)], "c8");
     expect(list.older).toBe("c8");
     list.page({ type: "threads", requestId: OLDER_PAGE, threads: [row("t0", 0)], more: false }); // the reply to the earlier request
