@@ -174,7 +174,7 @@ func clientListGuards() []guard {
 		},
 		{
 			name: "list: an older page of before the gap does not close it", file: ts, test: web,
-			from: `if (this.#askedOlder === this.#older) this.#older`, to: `this.#older`,
+			from: `if (this.#requestedOlder === this.#older) this.#older`, to: `this.#older`,
 		},
 	}
 }
