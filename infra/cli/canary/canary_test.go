@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"carrel/infra/local/endpoints"
 	"carrel/infra/local/stack"
 	"carrel/infra/testkit"
+	"carrel/shared/chat"
 	"carrel/shared/wire"
 )
 
@@ -32,7 +34,8 @@ func canaryAt(t *testing.T, args ...string) (status int, out, errs string) {
 // On a stack that isolates its users nothing leaks, and the report has a line for each type of frame.
 func TestCanary(t *testing.T) {
 	t.Attr("row", "E2: on a running stack, one user fails to reach another")
-	file := new(testkit.Kit).Start(t, stack.Config{}).EndpointsFile()
+	limit := strconv.Itoa(chat.DefaultLimits().FrameBurst) // a deployment drops frames above it
+	file := new(testkit.Kit).Start(t, stack.Config{Parameters: map[string]string{"FrameBurst": limit}}).EndpointsFile()
 	began := time.Now()
 	status, out, errs := canaryAt(t, "-endpoints", file)
 	t.Logf("%v\n%s%s", time.Since(began).Round(time.Millisecond), out, errs)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"carrel/shared/bucket"
 	"carrel/shared/chat"
 	"carrel/shared/client"
 	"carrel/shared/wire"
@@ -29,6 +30,7 @@ type person struct {
 	ended  chan struct{} // closed when the reader has ended
 	n      int64         // of hellos and runs
 	ends   time.Duration // the time to wait for the end of a run
+	full   time.Time     // when the bucket of frames is full again
 
 	mu       sync.Mutex
 	messages []message
@@ -138,8 +140,32 @@ func (p *person) await(ctx context.Context, n int, what string, matches func(mes
 	}
 }
 
-// ask sends a frame and returns its answer, also an error. It sends a frame that API Gateway has lost again, up to mostTries
-// times, and then fails.
+// pace keeps a user's frames below the default limits of a deployment: three quarters of the burst, and five sixths of
+// the rate. A deployment drops the frames of a user who sends more.
+func pace() bucket.Rate {
+	l := chat.DefaultLimits()
+	return bucket.Rate{Token: time.Second * 6 / 5 / time.Duration(l.FrameRate), Burst: l.FrameBurst * 3 / 4}
+}
+
+// token waits until the user may send another frame.
+func (p *person) token(ctx context.Context) error {
+	for {
+		full, after := pace().Take(p.full, time.Now())
+		if p.full = full; after == 0 {
+			return nil
+		}
+		timer := time.NewTimer(after)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%s waits for the frame limit: %w", p.name, ctx.Err())
+		}
+	}
+}
+
+// ask sends a frame and returns its answer, also an error. It sends a frame that API Gateway has lost again, up to
+// mostTries times, and then fails.
 func (p *person) ask(ctx context.Context, fields map[string]any) (message, error) {
 	id := client.NewID()
 	fields["requestId"] = id
@@ -148,6 +174,9 @@ func (p *person) ask(ctx context.Context, fields map[string]any) (message, error
 		return message{}, err
 	}
 	for try := 1; ; try++ {
+		if err := p.token(ctx); err != nil {
+			return message{}, err
+		}
 		n := len(p.since(0))
 		if err := p.socket.Write(ctx, websocket.MessageText, body); err != nil {
 			return message{}, fmt.Errorf("%s sends %s: %w", p.name, fields["type"], err)
