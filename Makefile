@@ -55,10 +55,10 @@ PROBE = $(if $(CARREL_STACK),probe=$$(.carrel/bin/carrel-probe -stack "$(CARREL_
 canary: cli-canary $(if $(CARREL_STACK),cli-probe) ## two users of a running stack, one trying to reach the other (CARREL_STACK= or URL=wss://... for a deployed one); docs/deploying.md
 	@$(PROBE) .carrel/bin/carrel-canary $(if $(CARREL_STACK)$(URL),-url "$$URL") $(WHERE)
 
-# Go's tests and the browser's run side by side, because both wait much of the time. What both need is made first. Vitest,
-# written to a pipe, leaves Go's lines alone.
+# Go's tests come first and the browser's after them: side by side they compete for the processors, and tests of either that
+# compare times fail. What both need is made first. Vitest, written to a pipe, leaves Go's lines alone.
 test: stack $(PAGE) $(ENGINE) ## the tests before a change lands: unit, contract and system, with races and browser where this machine has the tools
-	@$(MAKE) --no-print-directory -j2 test-go test-page
+	@$(MAKE) --no-print-directory -k test-go test-page
 
 .PHONY: test-unit test-contract campaign campaign-go
 test-unit: $(WEB) ## the tests beside the code, and the npm client's
