@@ -14,8 +14,8 @@ import (
 
 // A function's binary does not contain the commit, or whether the work tree had other changes. Otherwise each deploy
 // would replace all six functions.
-func TestABuildIsOfItsCodeAlone(t *testing.T) {
-	campaign.Only(t, "it builds functions from several commits")
+func TestBuild_NoCommitInBinary(t *testing.T) {
+	campaign.Only(t, "it builds a function with make")
 	folder := t.TempDir()
 	command := exec.CommandContext(t.Context(), "make", "-C", "../..", "--no-print-directory",
 		"build-DisconnectFunction", "ARTIFACTS_DIR="+folder)

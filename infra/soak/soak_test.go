@@ -25,7 +25,7 @@ const rest = 6 * time.Minute
 
 // TestSoak is a short soak with a fixed seed: it proves that soaks work. make soak runs a long one with a new seed.
 func TestSoak(t *testing.T) {
-	campaign.Only(t, "it plays a whole stack for half a minute")
+	campaign.Only(t, "it acts at random on a whole stack for half a minute")
 	lasts, users, devices, severe := 4*time.Second, 3, 2, false
 	seed := uint64(5)
 	if value := os.Getenv("FOR"); value != "" {

@@ -45,7 +45,7 @@ func TestFault48_NoCapacity(t *testing.T) {
 // A worker is killed and its failure record is lost. For processes that start then, the clock is a minute ahead and the
 // run is due. Sweep finds it in the index, and another worker continues it.
 func TestFault49_FailureRecordLost(t *testing.T) {
-	campaign.Only(t, "it waits for leases to expire")
+	campaign.Only(t, "it waits until sweep finds a due run")
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})
 	window, other := g.window(), g.window()
 	lost := testkit.NewSignal()

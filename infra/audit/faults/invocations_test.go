@@ -20,7 +20,7 @@ import (
 // Every asynchronous event is delivered twice, the second time while the first is being handled. Each run is carried
 // out once.
 func TestFault34_AsyncInvokeTwice(t *testing.T) {
-	campaign.Only(t, "it waits for leases to expire")
+	campaign.Only(t, "it delivers every event of many runs twice")
 	g := newFaultEnv(t, stack.Config{})
 	var twice atomic.Int32
 	g.Host().SetFaults(lambda.Faults{Event: func(e lambda.Event) lambda.EventFault {

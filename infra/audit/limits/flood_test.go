@@ -43,7 +43,7 @@ func limitedFrames() map[string]string {
 // It compares two times, so it needs a machine that does nothing else.
 func TestFlood_OtherUsersPings(t *testing.T) {
 	if os.Getenv("CARREL_FLOOD") == "" {
-		t.Skip("CARREL_FLOOD=1 runs it")
+		t.Skip("this compares two times, so it needs an idle machine: CARREL_FLOOD=1 runs it")
 	}
 	parameters := limitedFrames()
 	if os.Getenv("UNLIMITED") != "" {

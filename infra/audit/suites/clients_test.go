@@ -17,7 +17,7 @@ import (
 // The functions that serve all users have fewer connections than users: no connection belongs to one user.
 func TestClients_Pooled(t *testing.T) {
 	t.Attr("row", "E6: few connections are dialled for many requests")
-	campaign.Only(t, "it compares the costs of many runs")
+	campaign.Only(t, "it runs twelve users one after the other and counts their connections")
 	c := newSuite(t, 12, 1, stack.Config{})
 	for _, p := range c.users { // one after the other, so that warm processes serve all users
 		s, err := c.open(p, p.Threads[0])
