@@ -6,10 +6,10 @@ import { browser, stack, Window } from "./windows.ts";
 let chrome: Browser;
 let context: BrowserContext;
 const windows: Window[] = [];
-/** Everybody here is somebody new, so that their lists are empty. */
+/** Each test signs in as a new user, whose lists are empty. */
 let people = 0;
 const run = Date.now().toString(36);
-const somebody = (): string => `p${run}${++people}`;
+const newUser = (): string => `p${run}${++people}`;
 
 beforeAll(async () => {
   chrome = await browser();
@@ -25,7 +25,7 @@ afterEach(async () => {
   await context.close();
 });
 
-async function open(user = somebody(), hash = ""): Promise<Window> {
+async function open(user = newUser(), hash = ""): Promise<Window> {
   const window = await Window.of(context, user, hash);
   windows.push(window);
   return window;
@@ -176,7 +176,7 @@ it("keeps drafts when the sign-in expires, and restores them after the next one"
     socket.connectToServer();
     cut = () => void socket.close();
   });
-  const name = somebody();
+  const name = newUser();
   const alice = await open(name);
   const at = alice.hash;
   await alice.composer.fill("not yet sent");
@@ -250,7 +250,7 @@ it("fetches earlier messages, and keeps the scroll position", async () => {
 });
 
 it("renames a thread in all windows, by keyboard", async () => {
-  const name = somebody();
+  const name = newUser();
   const [first, second] = [await open(name), await open(name)];
   await first.send("/say of apples");
   for (const window of [first, second]) await window.threads.filter({ hasText: "of apples" }).waitFor();
@@ -275,7 +275,7 @@ it("renames a thread in all windows, by keyboard", async () => {
 });
 
 it("deletes a thread in all windows, after asking", async () => {
-  const name = somebody();
+  const name = newUser();
   const first = await open(name);
   await first.send("/say the kept thread");
   await first.threads.filter({ hasText: "kept thread" }).waitFor();

@@ -7,10 +7,10 @@ import { browser, Window } from "./windows.ts";
 let chrome: Browser;
 let context: BrowserContext;
 const windows: Window[] = [];
-/** Everybody here is somebody new: without notes, and gone at the end for one of them. */
+/** Each test signs in as a new user, without notes. */
 let people = 0;
 const run = Date.now().toString(36);
-const somebody = (): string => `d${run}${++people}`;
+const newUser = (): string => `d${run}${++people}`;
 
 beforeAll(async () => {
   chrome = await browser();
@@ -26,7 +26,7 @@ afterEach(async () => {
   await context.close();
 });
 
-async function open(user = somebody(), hash = ""): Promise<Window> {
+async function open(user = newUser(), hash = ""): Promise<Window> {
   const window = await Window.of(context, user, hash);
   windows.push(window);
   return window;
@@ -162,7 +162,7 @@ it("keeps a message that comes too soon, and shows the seconds to wait", async (
 });
 
 it("deletes everything of a user, after asking twice, in all windows", async () => {
-  const name = somebody();
+  const name = newUser();
   const first = await open(name);
   await first.send("/say not for long");
   await first.answers.getByText("not for long").waitFor();

@@ -3,10 +3,10 @@ import { expect } from "vitest";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 
-/** Where the running stack is: the file that it writes. */
+/** Reads the endpoints file of the running stack. */
 export function stack(): Endpoints {
   const file = process.env.CARREL_ENDPOINTS ?? "../.carrel/endpoints.json";
-  if (!existsSync(file)) throw new Error(`${file} is not there: start the stack with make run, or name its file in CARREL_ENDPOINTS`);
+  if (!existsSync(file)) throw new Error(`${file} does not exist: start the stack with make run, or name its file in CARREL_ENDPOINTS`);
   return JSON.parse(readFileSync(file, "utf8")) as Endpoints;
 }
 
@@ -23,11 +23,11 @@ export interface Endpoints {
   readonly ops: string;
 }
 
-/** Starts the browser that CARREL's tests name in CHROMIUM, or that is installed under a usual name. */
+/** Starts the browser named in CHROMIUM, or that is installed under a usual name. */
 export async function browser(...more: string[]): Promise<Browser> {
   const usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
   const executablePath = process.env.CHROMIUM || usual.find((path) => existsSync(path));
-  if (!executablePath) throw new Error("there is no Chromium: install it or name it in CHROMIUM");
+  if (!executablePath) throw new Error("Chromium is missing: install it, or name it in CHROMIUM");
   return chromium.launch({
     executablePath,
     // As a person's browser does: it restores a page as it was left.
