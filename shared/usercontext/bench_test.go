@@ -36,32 +36,39 @@ func TestNew_Allocations(t *testing.T) {
 			allocations))
 }
 
-// The limit on the time applies only with AUDIT set, because make test runs with the race detector and beside other
-// tests. The fastest of many rounds counts, because it is the round that was disturbed the least.
+// The limit is a ratio to the check of a token in the same rounds, because a time says more about the machine than the
+// code. It applies only with AUDIT set: make test runs with the race detector, which changes the ratio.
 func TestNew_Time(t *testing.T) {
 	t.Attr("row", "E5: time of a new run")
 	d, alice, ctx := deploy(t), chattest.User(t, "alice"), context.Background()
-	complete := fastest(func() { must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(ctx)) })
 	verify := verifies(t)
-	token := fastest(func() { must(t, verify()) })
+	took := fastest(
+		func() { must(t, d.session(t, alice, chat.Limits{}, silent()).Context.Close(ctx)) },
+		func() { must(t, verify()) })
+	ratio := float64(took[0]) / float64(took[1])
 	t.Attr("figure",
-		fmt.Sprintf("%.1f µs to create and close a context with engine, emitter and dispatcher: %.1f checks of a token",
-			float64(complete.Nanoseconds())/1000, float64(complete)/float64(token)))
-	if os.Getenv("AUDIT") != "" && complete > 20*time.Microsecond {
-		t.Errorf("it takes %v, want at most 20 µs", complete)
+		fmt.Sprintf("a context with engine, emitter and dispatcher costs as much as %.1f checks of a token", ratio))
+	t.Logf("%v; one check of a token takes %v: %.1f times", took[0], took[1], ratio)
+	if os.Getenv("AUDIT") != "" && ratio > 4 {
+		t.Errorf("it costs as much as %.1f checks of an HS256 token, want at most 4", ratio)
 	}
 }
 
-// fastest returns the shortest time that do takes.
-func fastest(do func()) time.Duration {
+// fastest calls the functions alternately and returns the shortest time of each: that of the round which other
+// processes disturbed the least.
+func fastest(dos ...func()) []time.Duration {
 	const rounds, times = 200, 20
-	best := time.Hour
-	for range rounds {
-		start := time.Now()
-		for range times {
-			do()
+	best := make([]time.Duration, len(dos))
+	for round := range rounds {
+		for i, do := range dos {
+			start := time.Now()
+			for range times {
+				do()
+			}
+			if took := time.Since(start) / times; round == 0 || took < best[i] {
+				best[i] = took
+			}
 		}
-		best = min(best, time.Since(start)/times)
 	}
 	return best
 }
