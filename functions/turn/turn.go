@@ -124,7 +124,8 @@ func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
 		errHistory = nil // the engine reports why the run ends
 	}
 	return engine.Config{
-		User: t.uc, Agent: a.Name, Model: a.Model, System: a.System, Tools: tools,
+		User: t.uc, Agent: a.Name, Tools: tools,
+		Models: []engine.Candidate{{Model: a.Model}}, System: []engine.Part{{Text: a.System, Stable: true}},
 		History: append(history, s.messages...), Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {

@@ -158,10 +158,25 @@ const (
 	ResumeCancelled ResumeStatus = "cancelled" // the person refuses
 )
 
-// Usage counts the tokens that one model used in a run.
+// Usage counts the tokens of one model. The input includes the tokens that the provider read from its cache or wrote
+// to it, and the output includes those of reasoning.
 type Usage struct {
 	Provider     string `json:"provider,omitempty"`
 	Model        string `json:"model,omitempty"`
 	InputTokens  int    `json:"inputTokens"`
 	OutputTokens int    `json:"outputTokens"`
+
+	ReasoningTokens       int `json:"reasoningTokens,omitempty"`       // part of OutputTokens
+	CachedInputTokens     int `json:"cachedInputTokens,omitempty"`     // part of InputTokens
+	CacheWriteInputTokens int `json:"cacheWriteInputTokens,omitempty"` // part of InputTokens
+}
+
+// Plus returns the sum of the counts, with the names of u.
+func (u Usage) Plus(v Usage) Usage {
+	u.InputTokens += v.InputTokens
+	u.OutputTokens += v.OutputTokens
+	u.ReasoningTokens += v.ReasoningTokens
+	u.CachedInputTokens += v.CachedInputTokens
+	u.CacheWriteInputTokens += v.CacheWriteInputTokens
+	return u
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -108,42 +109,71 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 	return e, nil
 }
 
-// Emit accepts the next event. Text, reasoning and argument deltas are held back for the flush interval, which is 0,
-// 50, 100, 200 and then 250 ms while they keep coming; consecutive deltas of one id are joined. All other events are
-// flushed immediately. Emit blocks while the pending events do not fit in one record. An error means that no more
-// events can be appended. If there is room, Emit accepts the event although ctx has ended, so a cancelled run can close
-// what it opened.
-func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
+// Emit accepts the next events, which enter the same record of the log. Text, reasoning and argument deltas are held
+// back for the flush interval, which is 0, 50, 100, 200 and then 250 ms while they keep coming; consecutive deltas of
+// one id are joined. All other events are flushed immediately. Emit blocks while the pending events do not fit in one
+// record. An error means that no more events can be appended. If there is room, Emit accepts the events although ctx
+// has ended, so a cancelled run can close what it opened. Only a delta alone may be so long that it takes several
+// records.
+func (e *Emitter) Emit(ctx context.Context, events ...agui.Event) error {
 	now := e.c.User.Now()
-	if ev.Timestamp == 0 {
-		ev.Timestamp = now.UnixMilli()
+	events = slices.Clone(events)
+	for i := range events {
+		if events[i].Timestamp == 0 {
+			events[i].Timestamp = now.UnixMilli()
+		}
 	}
-	pieces, err := fit(ev)
-	if err != nil {
-		return err
+	if len(events) > 1 {
+		return e.emitTogether(ctx, events, now)
 	}
-	for _, p := range pieces {
-		if err := e.accept(ctx, p, now); err != nil {
+	for _, ev := range events {
+		pieces, err := fit(ev)
+		if err != nil {
 			return err
+		}
+		for _, p := range pieces {
+			if err := e.accept(ctx, now, p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// accept adds one event to the pending events, as soon as there is room.
-func (e *Emitter) accept(ctx context.Context, p sized, now time.Time) error {
+// emitTogether accepts events that must enter the same record.
+func (e *Emitter) emitTogether(ctx context.Context, events []agui.Event, now time.Time) error {
+	all := make([]sized, len(events))
+	size := 0
+	for i, ev := range events {
+		s, err := measure(ev)
+		if err != nil {
+			return err
+		}
+		all[i] = s
+		size += s.size
+	}
+	if size > maxRecord {
+		return fmt.Errorf("emit: %d events have %d bytes together; a record may have %d", len(events), size, maxRecord)
+	}
+	return e.accept(ctx, now, all...)
+}
+
+// accept adds events to the pending ones, as soon as there is room for all of them.
+func (e *Emitter) accept(ctx context.Context, now time.Time, events ...sized) error {
 	return e.await(ctx, func() (bool, error) {
 		switch {
 		case e.draining:
 			return false, fmt.Errorf("emit: after Drain: %w", chat.ErrClosed)
-		case !e.pending.room(p):
+		case !e.pending.room(events...):
 			return false, nil
 		}
-		if agui.Deferrable(p.event) {
-			e.pace.delta(now)
+		for _, p := range events {
+			if agui.Deferrable(p.event) {
+				e.pace.delta(now)
+			}
+			e.pending.add(p)
+			e.accepted++
 		}
-		e.pending.add(p)
-		e.accepted++
 		e.signal()
 		return true, nil
 	})

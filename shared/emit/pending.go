@@ -70,8 +70,14 @@ type pending struct {
 	deltas bool // a delta is pending
 }
 
-// room reports whether p fits beside the pending events.
-func (w *pending) room(p sized) bool { return w.size == 0 || w.size+p.size <= maxRecord }
+// room reports whether the events fit beside the pending ones.
+func (w *pending) room(events ...sized) bool {
+	size := w.size
+	for _, e := range events {
+		size += e.size
+	}
+	return w.size == 0 || size <= maxRecord
+}
 
 // add adds an event. If it and the last pending event are deltas of the same message or call, it joins them.
 func (w *pending) add(p sized) {

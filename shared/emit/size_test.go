@@ -68,3 +68,32 @@ func TestSizes(t *testing.T) {
 		}
 	})
 }
+
+// The events of one Emit are in one record, even if the record before it has no room left for all of them.
+func TestEmit_TogetherInOneRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &fakeLog{takes: time.Second}, lasthoptest.New())
+		r.emit(t, opening()...)
+		big, half := strings.Repeat("x", 250<<10), strings.Repeat("y", 40<<10)
+		result := func(id string, content *string) agui.Event {
+			return agui.Event{Type: agui.ToolCallResult, MessageID: id, ToolCallID: id, Content: content}
+		}
+		r.emit(t, result("a", &big)) // pending while the first record is appended
+		if err := r.Emit(t.Context(), result("b", &half), result("c", &half)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Emit(t.Context(), result("d", &big), result("e", &big)); err == nil {
+			t.Error("two events that no record can hold were accepted together")
+		}
+		r.end(t)
+		for _, rec := range r.log.records {
+			var ids string
+			for _, e := range rec.events {
+				ids += e.ToolCallID
+			}
+			if strings.Contains(ids, "b") != strings.Contains(ids, "c") {
+				t.Errorf("a record has the results %q", ids)
+			}
+		}
+	})
+}

@@ -36,10 +36,13 @@ type answer struct {
 
 // stream makes one model call, emits its deltas as events, and returns the answer as one message.
 func (r *run) stream(ctx context.Context, history []agui.Message) (agui.Message, error) {
-	request := Request{System: r.c.System, Messages: slices.Clone(history), Tools: r.specs()}
+	request := Request{System: r.c.System, Messages: slices.Clone(history), Tools: r.specs(),
+		Settings: r.c.Settings, UserHash: r.c.UserHash}
 	a := &answer{r: r, id: r.messageID()}
 	var stop StopReason
-	for delta, err := range r.c.Model.Stream(ctx, request) {
+	var usage agui.Usage
+	defer func() { r.count(usage) }()
+	for delta, err := range r.c.Models[0].Stream(ctx, request) {
 		if ctx.Err() != nil {
 			return agui.Message{}, stopped(ctx)
 		}
@@ -48,6 +51,9 @@ func (r *run) stream(ctx context.Context, history []agui.Message) (agui.Message,
 		}
 		if err := a.add(delta); err != nil {
 			return agui.Message{}, err
+		}
+		if delta.Usage != nil {
+			usage = *delta.Usage
 		}
 		if stop = delta.Stop; stop != "" {
 			break
@@ -80,8 +86,6 @@ func (a *answer) add(d Delta) error {
 			return modelFailed(errors.New("arguments without a tool call"))
 		}
 		return a.stream(a.tail.add(d.ToolArgs))
-	case d.Usage != nil:
-		a.r.count(*d.Usage)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 type nowhere struct{}
 
-func (nowhere) Emit(context.Context, agui.Event) error { return nil }
+func (nowhere) Emit(context.Context, ...agui.Event) error { return nil }
 
 func (nowhere) Sync(context.Context) error { return nil }
 
@@ -31,7 +31,7 @@ func BenchmarkRun(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := engine.Run(uc.Context(), engine.Config{User: uc, Model: says(deltas),
+		if _, err := engine.Run(uc.Context(), engine.Config{User: uc, Models: only(says(deltas)),
 			Sink: nowhere{}}); err != nil {
 			b.Fatal(err)
 		}

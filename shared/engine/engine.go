@@ -6,56 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 
 	"carrel/shared/agui"
 	"carrel/shared/tool"
 	"carrel/shared/usercontext"
 )
 
-// Model streams one answer to a conversation. All runs share it, so it holds no user's data and is safe for concurrent
-// use. The sequence ends after a Delta with a Stop, or with an error. When ctx ends, the implementation aborts the
-// provider's call and ends the sequence with ctx's error.
-type Model interface {
-	Stream(ctx context.Context, r Request) iter.Seq2[Delta, error]
-}
-
-// Request is the input of one model call. The model must not keep or change it.
-type Request struct {
-	System   string
-	Messages []agui.Message
-	Tools    []tool.Spec
-}
-
-// Delta is one piece of an answer: exactly one of its members is set.
-type Delta struct {
-	Text      string      // a piece of the answer's text
-	Reasoning string      // a piece of thinking
-	ToolStart *ToolStart  // a tool call begins; its arguments follow
-	ToolArgs  string      // a piece of the arguments of the call that began last, as JSON text
-	Usage     *agui.Usage // tokens used; at most once in a model call
-	Stop      StopReason  // ends the answer; only in the last delta
-}
-
-// ToolStart begins a tool call. ID is the provider's. The run gives the call another id, which is unique in the thread,
-// and later requests carry that one.
-type ToolStart struct{ ID, Name string }
-
-// StopReason says why a model stopped.
-type StopReason string
-
-// The reasons to stop.
-const (
-	StopEnd       StopReason = "end"        // the answer is complete
-	StopTools     StopReason = "tools"      // it needs the results of its tool calls
-	StopMaxTokens StopReason = "max_tokens" // the answer was cut at the token limit
-	StopFiltered  StopReason = "filtered"   // the provider refused to answer
-)
-
-// Sink receives a run's events in order. Emit may block (backpressure). An error of Emit ends the run, because the log
-// accepts no more events. Sync returns when all emitted events are durable.
+// Sink receives a run's events in order. The events of one Emit enter the same record of the log, so that a worker's
+// death cannot separate them. Emit may block (backpressure). An error of Emit ends the run, because the log accepts no
+// more events. Sync returns when all emitted events are durable.
 type Sink interface {
-	Emit(ctx context.Context, e agui.Event) error
+	Emit(ctx context.Context, events ...agui.Event) error
 	Sync(ctx context.Context) error
 }
 
@@ -64,10 +25,13 @@ type Sink interface {
 // may be nil.
 type Config struct {
 	User   *usercontext.Context
-	Agent  string // the agent's name; an interrupt carries it, so that the same agent continues
-	Model  Model
-	System string
-	Tools  *tool.Dispatcher
+	Agent  string      // the agent's name; an interrupt carries it, so that the same agent continues
+	Models []Candidate // the model that answers, and then the models that replace it if it fails; at least one
+	System []Part
+	// Settings and UserHash are part of each request.
+	Settings Settings
+	UserHash string
+	Tools    *tool.Dispatcher
 	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest
 	// first.
 	History []agui.Message
@@ -94,7 +58,7 @@ type Config struct {
 // Run returns an error, and no terminal event, if nothing more can be written: the sink failed, the context's cause is
 // chat.ErrLeaseLost, c is incomplete, or the user context has carried a run before.
 func Run(ctx context.Context, c Config) (agui.Event, error) {
-	if c.User == nil || c.Model == nil || c.Sink == nil {
+	if c.User == nil || len(c.Models) == 0 || c.Models[0].Model == nil || c.Sink == nil {
 		return agui.Event{}, errors.New("run an agent: the user context, the model or the sink is missing")
 	}
 	executed, err := c.User.Execute()

@@ -49,6 +49,9 @@ func says(answers ...[]engine.Delta) *model {
 	return m
 }
 
+// only lists one model.
+func only(m engine.Model) []engine.Candidate { return []engine.Candidate{{Model: m}} }
+
 func text(s string) engine.Delta      { return engine.Delta{Text: s} }
 func reasoning(s string) engine.Delta { return engine.Delta{Reasoning: s} }
 func args(s string) engine.Delta      { return engine.Delta{ToolArgs: s} }
@@ -68,19 +71,21 @@ type sink struct {
 	sync   func() error
 }
 
-func (s *sink) Emit(ctx context.Context, e agui.Event) error {
+func (s *sink) Emit(ctx context.Context, events ...agui.Event) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("emitted with a context that has ended: %w", ctx.Err())
 	}
-	if s.fail != nil {
-		if err := s.fail(e); err != nil {
+	for _, e := range events {
+		if s.fail != nil {
+			if err := s.fail(e); err != nil {
+				return err
+			}
+		}
+		if err := s.order.Check(e); err != nil {
 			return err
 		}
+		s.events = append(s.events, e)
 	}
-	if err := s.order.Check(e); err != nil {
-		return err
-	}
-	s.events = append(s.events, e)
 	return nil
 }
 
@@ -135,7 +140,8 @@ func setUp(t *testing.T, m engine.Model, limits chat.Limits, tools ...tool.Tool)
 		t.Fatal(err)
 	}
 	f.config = engine.Config{
-		User: f.uc, Model: m, System: "be brief", Tools: dispatcher, Sink: f.sink,
+		User: f.uc, Models: only(m), System: []engine.Part{{Text: "be brief", Stable: true}},
+		Tools: dispatcher, Sink: f.sink,
 		History: []agui.Message{{ID: "u1", Role: agui.RoleUser, Content: "hello"}},
 		Logf:    func(format string, args ...any) { f.log = append(f.log, fmt.Sprintf(format, args...)) },
 	}

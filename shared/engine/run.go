@@ -271,10 +271,12 @@ func (r *run) closeOpen(stopped bool) error {
 
 // count adds a model call's usage to the run's usage of that model.
 func (r *run) count(u agui.Usage) {
+	if u == (agui.Usage{}) {
+		return
+	}
 	same := func(have agui.Usage) bool { return have.Provider == u.Provider && have.Model == u.Model }
 	if i := slices.IndexFunc(r.usage, same); i >= 0 {
-		r.usage[i].InputTokens += u.InputTokens
-		r.usage[i].OutputTokens += u.OutputTokens
+		r.usage[i] = r.usage[i].Plus(u)
 		return
 	}
 	r.usage = append(r.usage, u)

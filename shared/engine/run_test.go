@@ -19,8 +19,8 @@ func TestRun_ReasoningToolsAndAnswer(t *testing.T) {
 	m := says(
 		[]engine.Delta{reasoning("hm"), reasoning("m"), text("Let "), text("me."), start("echo"), args(`{"say":`),
 			args(`"a"}`),
-			start("echo"), args(`{"say":"b"}`), {}, used("big", 5, 6), stop(engine.StopTools)},
-		[]engine.Delta{text("Done."), used("big", 1, 1), used("small", 2, 0), stop(engine.StopEnd)},
+			start("echo"), args(`{"say":"b"}`), {}, used("big", 5, 1), used("big", 5, 6), stop(engine.StopTools)},
+		[]engine.Delta{text("Done."), used("big", 1, 1), stop(engine.StopEnd)},
 	)
 	f := setUp(t, m, chat.Limits{})
 	end := f.run()
@@ -51,7 +51,7 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 	if got := f.types(); got != want {
 		t.Errorf("emitted\n%s\nwant\n%s", got, want)
 	}
-	usage := []agui.Usage{{Model: "big", InputTokens: 6, OutputTokens: 7}, {Model: "small", InputTokens: 2}}
+	usage := []agui.Usage{{Model: "big", InputTokens: 6, OutputTokens: 7}}
 	if end.Type != agui.RunFinished || end.Outcome.Type != agui.OutcomeSuccess || end.RunID != "r" ||
 		end.ThreadID != "t" ||
 		!reflect.DeepEqual(end.Usage, usage) {
@@ -59,7 +59,8 @@ TEXT_MESSAGE_END{"carrel":{"stop":"end"}}
 	}
 	second := m.asked[1]
 	transcript := f.messages()
-	if second.System != "be brief" || len(second.Tools) != 1 || second.Tools[0].Name != "echo" {
+	if len(second.System) != 1 || second.System[0].Text != "be brief" ||
+		len(second.Tools) != 1 || second.Tools[0].Name != "echo" {
 		t.Errorf("the model was asked with %+v", second)
 	}
 	said := slices.DeleteFunc(transcript[:len(transcript)-1],

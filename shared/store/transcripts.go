@@ -125,21 +125,32 @@ func longID(id string, run chat.RunID) string {
 }
 
 // shortUsage is a Usage as a transcript stores it: a list without names. The names would take 50 bytes, a large part of
-// the write unit of 1 KB that most items fill. The fields are those of agui.Usage: if a field is added there, the
-// conversion does not compile.
+// the write unit of 1 KB that most items fill. Zeros at the end of the list are left out. The fields are those of
+// agui.Usage: if a field is added there, the conversion does not compile.
 type shortUsage struct {
 	Provider, Model           string
 	InputTokens, OutputTokens int
+
+	ReasoningTokens, CachedInputTokens, CacheWriteInputTokens int
 }
 
 // MarshalJSON encodes the list.
 func (u shortUsage) MarshalJSON() ([]byte, error) {
-	return json.Marshal([]any{u.Provider, u.Model, u.InputTokens, u.OutputTokens})
+	counts := []int{u.InputTokens, u.OutputTokens, u.ReasoningTokens, u.CachedInputTokens, u.CacheWriteInputTokens}
+	for len(counts) > 2 && counts[len(counts)-1] == 0 {
+		counts = counts[:len(counts)-1]
+	}
+	list := []any{u.Provider, u.Model}
+	for _, n := range counts {
+		list = append(list, n)
+	}
+	return json.Marshal(list)
 }
 
 // UnmarshalJSON decodes the list.
 func (u *shortUsage) UnmarshalJSON(data []byte) error {
-	list := []any{&u.Provider, &u.Model, &u.InputTokens, &u.OutputTokens}
+	list := []any{&u.Provider, &u.Model, &u.InputTokens, &u.OutputTokens, &u.ReasoningTokens, &u.CachedInputTokens,
+		&u.CacheWriteInputTokens}
 	return json.Unmarshal(data, &list)
 }
 

@@ -194,7 +194,9 @@ func badCall(r engine.Request) step {
 // recital returns the whole request as text, so that a test can check it.
 func recital(r engine.Request) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "system: %s\n", r.System)
+	for _, p := range r.System {
+		fmt.Fprintf(&b, "system: %s\n", p.Text)
+	}
 	for _, t := range r.Tools {
 		fmt.Fprintf(&b, "offered: %s\n", t.Name)
 	}

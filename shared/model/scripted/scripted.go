@@ -69,7 +69,10 @@ func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 
 // tokens estimates the input tokens of a request: four bytes each.
 func tokens(r engine.Request) int {
-	bytes := len(r.System)
+	bytes := 0
+	for _, p := range r.System {
+		bytes += len(p.Text)
+	}
 	for _, m := range r.Messages {
 		bytes += len(m.Content)
 	}

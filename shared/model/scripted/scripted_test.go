@@ -28,12 +28,14 @@ type sink struct {
 
 func (s *sink) Sync(context.Context) error { return nil }
 
-func (s *sink) Emit(_ context.Context, e agui.Event) error {
-	if err := s.order.Check(e); err != nil {
-		s.t.Error(err)
+func (s *sink) Emit(_ context.Context, events ...agui.Event) error {
+	for _, e := range events {
+		if err := s.order.Check(e); err != nil {
+			s.t.Error(err)
+		}
+		s.folder.Add(e)
+		s.events = append(s.events, e)
 	}
-	s.folder.Add(e)
-	s.events = append(s.events, e)
 	return nil
 }
 
@@ -79,7 +81,8 @@ func (c *conversation) ask(question string) agui.Event {
 		time.AfterFunc(c.cancel, func() { uc.Cancel(engine.ErrCancelled) })
 	}
 	end, err := engine.Run(uc.Context(), engine.Config{
-		User: uc, Model: assistant.Model, System: assistant.System, Tools: tools, History: c.folder.Messages(), Sink: c,
+		User: uc, Models: []engine.Candidate{{Model: assistant.Model}}, Tools: tools, Sink: c,
+		System: []engine.Part{{Text: assistant.System, Stable: true}}, History: c.folder.Messages(),
 	})
 	if err != nil {
 		c.t.Fatal(err)

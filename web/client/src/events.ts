@@ -68,4 +68,10 @@ export interface Usage {
   readonly model?: string;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Part of outputTokens. */
+  readonly reasoningTokens?: number;
+  /** Part of inputTokens: read from the provider's cache. */
+  readonly cachedInputTokens?: number;
+  /** Part of inputTokens: written to the provider's cache. */
+  readonly cacheWriteInputTokens?: number;
 }
