@@ -184,7 +184,7 @@ func starts(n ast.Node) bool {
 func goRule(tr tree) []string {
 	var found []string
 	for _, f := range tr.files {
-		if f.test() || under(f.dir(), spawners()) {
+		if f.test() || under(strings.TrimPrefix(f.dir(), "shared/"), testOnly()) || under(f.dir(), spawners()) {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
