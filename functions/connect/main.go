@@ -3,9 +3,10 @@
 package main
 
 import (
+	"carrel/shared/awsenv"
 	"carrel/shared/boot"
 	"carrel/shared/chat"
-	"carrel/shared/gateway"
+	"carrel/shared/gateway/post"
 	"carrel/shared/store"
 )
 
@@ -14,11 +15,12 @@ func main() {
 }
 
 func build(env *boot.Env) *handler {
-	c, endpoint, now, log := env.AWS(), env.RequireURL("ENDPOINT"), env.Clock(), env.Log()
+	c, endpoint := boot.Read(env, awsenv.Config), env.RequireURL("ENDPOINT")
+	now, log := env.Clock(), env.Log()
 	config := store.Config{Name: env.Require("TABLE"), Limits: chat.DefaultLimits(), Now: now}
 	return &handler{
 		table:   store.New(store.NewClient(c), config),
-		sender:  gateway.NewPoster(c, endpoint),
+		sender:  post.New(c, endpoint),
 		monitor: env.Monitor(log),
 		now:     now,
 		log:     log,

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"carrel/shared/awsenv"
 	"carrel/shared/boot"
 	"carrel/shared/chat"
 	"carrel/shared/store"
@@ -13,7 +14,7 @@ func main() {
 }
 
 func build(env *boot.Env) *handler {
-	c, now, log := env.AWS(), env.Clock(), env.Log()
+	c, now, log := boot.Read(env, awsenv.Config), env.Clock(), env.Log()
 	config := store.Config{Name: env.Require("TABLE"), Limits: chat.DefaultLimits(), Now: now}
 	return &handler{
 		table:   store.New(store.NewClient(c), config),

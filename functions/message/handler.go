@@ -16,7 +16,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// invoker invokes turn asynchronously. gateway.Invoker implements it.
+// invoker invokes turn asynchronously. invoke.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 	EraseUser(ctx context.Context, u chat.User) error

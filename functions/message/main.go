@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"carrel/shared/agent"
+	"carrel/shared/awsenv"
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
+	"carrel/shared/gateway/invoke"
+	"carrel/shared/gateway/post"
 	"carrel/shared/store"
 )
 
@@ -21,13 +24,14 @@ func main() {
 }
 
 func build(env *boot.Env) *handler {
-	c, endpoint, limits, now, log := env.AWS(), env.RequireURL("ENDPOINT"), env.Limits(), env.Clock(), env.Log()
+	c, endpoint := boot.Read(env, awsenv.Config), env.RequireURL("ENDPOINT")
+	limits, now, log := env.Limits(), env.Clock(), env.Log()
 	config := store.Config{Name: env.Require("TABLE"), Limits: limits, Now: now}
 	tenancy := boot.Parse(env, "TENANT_ISOLATION", gateway.ParseTenancy)
 	return &handler{
 		table:   store.New(store.NewClient(c), config),
-		poster:  gateway.NewPoster(c, endpoint),
-		invoker: gateway.NewInvoker(c, env.Require("TURN_FUNCTION"), tenancy),
+		poster:  post.New(c, endpoint),
+		invoker: invoke.New(c, env.Require("TURN_FUNCTION"), tenancy),
 		agent:   agent.CheckName,
 		limits:  limits,
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },

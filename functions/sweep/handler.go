@@ -22,7 +22,7 @@ const (
 	startTime = 30 * time.Second // no user is started later; with userTime this is within the function's limit of 55 s
 )
 
-// invoker invokes turn asynchronously. gateway.Invoker implements it.
+// invoker invokes turn asynchronously. invoke.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 	EraseThread(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error

@@ -5,8 +5,11 @@
 package main
 
 import (
+	"carrel/shared/awsenv"
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
+	"carrel/shared/gateway/invoke"
+	"carrel/shared/gateway/post"
 	"carrel/shared/store"
 	"carrel/shared/usercreds"
 )
@@ -16,14 +19,15 @@ func main() {
 }
 
 func build(env *boot.Env) *handler {
-	c, endpoint, limits, now, log := env.AWS(), env.RequireURL("ENDPOINT"), env.Limits(), env.Clock(), env.Log()
+	c, endpoint := boot.Read(env, awsenv.Config), env.RequireURL("ENDPOINT")
+	limits, now, log := env.Limits(), env.Clock(), env.Log()
 	config := store.Config{Name: env.Require("TABLE"), Limits: limits, Now: now}
 	tenancy := boot.Parse(env, "TENANT_ISOLATION", gateway.ParseTenancy)
 	return &handler{
 		live:    store.New(store.NewClient(c), config),
 		tables:  usercreds.New(c, env.RequireRole("USER_ROLE"), config),
-		poster:  gateway.NewPoster(c, endpoint),
-		invoker: gateway.NewInvoker(c, env.Require("TURN_FUNCTION"), tenancy),
+		poster:  post.New(c, endpoint),
+		invoker: invoke.New(c, env.Require("TURN_FUNCTION"), tenancy),
 		limits:  limits,
 		monitor: env.Monitor(log),
 		log:     log,

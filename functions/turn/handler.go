@@ -19,7 +19,7 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// invoker invokes turn for a run, asynchronously. gateway.Invoker implements it.
+// invoker invokes turn for a run, asynchronously. invoke.Invoker implements it.
 type invoker interface {
 	Turn(ctx context.Context, u chat.User, run chat.RunID) error
 }

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"carrel/shared/agent"
+	"carrel/shared/awsenv"
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
+	"carrel/shared/gateway/invoke"
+	"carrel/shared/gateway/post"
 	"carrel/shared/model/scripted"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
@@ -21,7 +24,8 @@ func main() {
 }
 
 func build(env *boot.Env) *handler {
-	c, endpoint, limits, now, log := env.AWS(), env.RequireURL("ENDPOINT"), env.Limits(), env.Clock(), env.Log()
+	c, endpoint := boot.Read(env, awsenv.Config), env.RequireURL("ENDPOINT")
+	limits, now, log := env.Limits(), env.Clock(), env.Log()
 	config := store.Config{Name: env.Require("TABLE"), Limits: limits, Now: now, Worker: gateway.RequestID}
 	tenancy := boot.Parse(env, "TENANT_ISOLATION", gateway.ParseTenancy)
 	self := env.Require("AWS_LAMBDA_FUNCTION_NAME")
@@ -33,8 +37,8 @@ func build(env *boot.Env) *handler {
 		tables:  usercreds.New(c, env.RequireRole("USER_ROLE"), config),
 		agents:  agents,
 		tools:   tools,
-		poster:  gateway.NewPoster(c, endpoint),
-		invoker: gateway.NewInvoker(c, self, tenancy),
+		poster:  post.New(c, endpoint),
+		invoker: invoke.New(c, self, tenancy),
 		limits:  limits,
 		monitor: env.Monitor(log),
 		gauge:   &usercontext.Gauge{},

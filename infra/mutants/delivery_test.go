@@ -87,8 +87,8 @@ func postGuards() []guard {
 			from: `context.WithTimeout(ctx, postTime)`, to: `context.WithTimeout(ctx, 100*postTime)`,
 		},
 		{
-			name: "posts: the SDK leaves throttling to the poster", file: "shared/gateway/out.go",
-			test: "./shared/gateway TestPost_SDKRetries",
+			name: "posts: the SDK leaves throttling to the poster", file: "shared/gateway/post/post.go",
+			test: "./shared/gateway/post TestPost_SDKRetries",
 			from: `return aws.FalseTernary`, to: `return aws.UnknownTernary`,
 		},
 	}

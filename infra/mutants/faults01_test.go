@@ -144,7 +144,7 @@ func edgeFaults() []fault {
 `, pkg: audit, test: "TestFault15_AMissingMappingIsRefused",
 		},
 		{
-			number: 16, clause: "a 410 is recognised", file: "shared/gateway/out.go",
+			number: 16, clause: "a 410 is recognised", file: "shared/gateway/post/post.go",
 			from: `case errors.As(err, &gone), code == http.StatusGone:`,
 			to:   `case errors.As(err, &gone) && code != http.StatusGone:`,
 			pkg:  audit, test: "TestFault16_GoneIsForgottenAlone",

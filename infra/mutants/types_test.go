@@ -150,7 +150,7 @@ func nobodyGuards() []guard {
 			from: `if c.User.IsZero() {`, to: `if c.User.IsZero() && c.Thread == "" {`, test: test,
 		},
 		{
-			name: "types: turn is not invoked for the zero User", file: "shared/gateway/out.go",
+			name: "types: turn is not invoked for the zero User", file: "shared/gateway/gateway.go",
 			from: `if u.IsZero() {`, to: `if u.IsZero() && u.Key() != "" {`, test: test,
 		},
 		{

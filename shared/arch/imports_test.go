@@ -39,16 +39,19 @@ func table() map[string]allowed {
 		"monitor": {ours: []string{"chat"}},
 		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":  {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
-		"boot":    {ours: []string{"chat", "awsenv", "monitor"}, outside: []string{awsSDK + "/aws", "github.com/aws/aws-lambda-go"}},
+		"boot":    {ours: []string{"chat", "monitor"}, outside: []string{"github.com/aws/aws-lambda-go"}},
 		"store": {ours: []string{"chat", "agui", "runqueue", "internal/principal"},
 			outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK +
 				"/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
 		"usercreds": {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK +
 			"/credentials/stscreds", awsSDK + "/service/sts"}},
 		"lasthop": {ours: []string{"chat", "wire"}},
-		"gateway": {ours: []string{"chat", "wire", "lasthop", "internal/principal"},
-			outside: []string{"github.com/aws/aws-lambda-go", awsSDK + "/aws", awsSDK +
-				"/service/apigatewaymanagementapi", awsSDK + "/service/lambda"}},
+		"gateway": {ours: []string{"chat", "wire", "internal/principal"},
+			outside: []string{"github.com/aws/aws-lambda-go"}},
+		"gateway/invoke": {ours: []string{"chat", "gateway"},
+			outside: []string{awsSDK + "/aws", awsSDK + "/service/lambda"}},
+		"gateway/post": {ours: []string{"chat", "lasthop"},
+			outside: []string{awsSDK + "/aws", awsSDK + "/service/apigatewaymanagementapi"}},
 		"emit":  {ours: []string{"chat", "chars", "agui", "wire", "lasthop", "usercontext"}},
 		"token": {ours: []string{"chat"}, outside: []string{"github.com/coreos/go-oidc/v3"}},
 		"arch":  {},
@@ -138,10 +141,10 @@ func refused(f file, imp string) string {
 
 func parent(pkg string) string { return strings.Split(pkg, "/")[0] }
 
-// functionImport keeps AWS clients out of functions/: they belong to store, gateway and usercreds.
+// functionImport keeps AWS clients out of functions/: packages of shared/ make them.
 func functionImport(f file, imp string) string {
 	if strings.HasPrefix(f.path, "functions/") && strings.HasPrefix(imp, awsSDK+"/service/") {
-		return "AWS clients belong to store, gateway and usercreds"
+		return "AWS clients belong to store, usercreds, gateway/post and gateway/invoke"
 	}
 	return ""
 }

@@ -16,6 +16,7 @@ import (
 
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
+	"carrel/shared/gateway/invoke"
 	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -56,7 +57,7 @@ type taker func(t *testing.T, u chat.User, w *wire) (made any, err error)
 
 // takers returns all exported functions of shared/ that take a user.
 func takers() map[string]taker {
-	invoker := func(w *wire) *gateway.Invoker { return gateway.NewInvoker(w.aws(), "turn", gateway.PerTenant) }
+	turn := func(w *wire) *invoke.Invoker { return invoke.New(w.aws(), "turn", gateway.PerTenant) }
 	return map[string]taker{
 		"shared/store.Table.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return store.New(store.NewClient(w.aws()), store.Config{Name: "t"}).For(u)
@@ -64,14 +65,18 @@ func takers() map[string]taker {
 		"shared/usercreds.Tables.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return usercreds.New(w.aws(), "arn:aws:iam::000000000000:role/user", store.Config{Name: "t"}).For(u)
 		},
-		"shared/gateway.Invoker.Turn": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, invoker(w).Turn(t.Context(), u, "r1")
+		"shared/gateway.EncodeTurn": func(_ *testing.T, u chat.User, _ *wire) (any, error) {
+			event, _, err := gateway.EncodeTurn(u, gateway.TurnEvent{Run: "r1"}, gateway.Shared)
+			return event, err
 		},
-		"shared/gateway.Invoker.EraseThread": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, invoker(w).EraseThread(t.Context(), u, "t1", "e1")
+		"shared/gateway/invoke.Invoker.Turn": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, turn(w).Turn(t.Context(), u, "r1")
 		},
-		"shared/gateway.Invoker.EraseUser": func(t *testing.T, u chat.User, w *wire) (any, error) {
-			return nil, invoker(w).EraseUser(t.Context(), u)
+		"shared/gateway/invoke.Invoker.EraseThread": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, turn(w).EraseThread(t.Context(), u, "t1", "e1")
+		},
+		"shared/gateway/invoke.Invoker.EraseUser": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			return nil, turn(w).EraseUser(t.Context(), u)
 		},
 		"shared/lasthop.Broadcast": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return nil, lasthop.Broadcast(t.Context(), lasthop.Recipients{User: u, Connections: listed{w}})

@@ -14,7 +14,7 @@ import (
 )
 
 // Getenv returns the value of an environment variable, or "" if it is not set, like os.Getenv.
-type Getenv func(name string) string
+type Getenv = func(name string) string
 
 // Config reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Each client made from it
 // takes its address from AWS_ENDPOINT_URL_<SERVICE> or AWS_ENDPOINT_URL, as the SDK documents. The error names every

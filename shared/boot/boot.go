@@ -9,8 +9,6 @@ import (
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-
-	"carrel/shared/awsenv"
 )
 
 // Start serves invocations with the handler that build returns, a function that lambda.Start accepts. If the
@@ -29,7 +27,7 @@ func Start(function string, build func(*Env) any) {
 }
 
 // Check returns all errors that build finds in the variables that getenv returns. Start uses it, and so do tests.
-func Check(function string, getenv awsenv.Getenv, build func(*Env)) error {
+func Check(function string, getenv func(name string) string, build func(*Env)) error {
 	env := &Env{function: function, getenv: getenv, wrong: map[string]bool{}}
 	build(env)
 	return errors.Join(env.errs...)

@@ -10,9 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"carrel/shared/awsenv"
 	"carrel/shared/monitor"
 )
 
@@ -20,7 +17,7 @@ import (
 // and returns a value that is safe to pass on, usually the zero value.
 type Env struct {
 	function string
-	getenv   awsenv.Getenv
+	getenv   func(name string) string
 	errs     []error
 	wrong    map[string]bool // the variables that an error has been recorded for
 }
@@ -59,11 +56,12 @@ func (e *Env) RequireURL(name string) string { return Parse(e, name, requireURL)
 // RequireRole returns a variable that must be the ARN of a role.
 func (e *Env) RequireRole(name string) string { return Parse(e, name, requireRole) }
 
-// AWS returns the configuration for AWS clients. See awsenv.Config for the variables.
-func (e *Env) AWS() aws.Config {
-	c, err := awsenv.Config(e.getenv)
+// Read returns what read makes of several variables. awsenv.Config is such a function: this package does not import it,
+// so that a function without an AWS client does not link the SDK.
+func Read[T any](e *Env, read func(getenv func(name string) string) (T, error)) T {
+	v, err := read(e.getenv)
 	e.Check(err)
-	return c
+	return v
 }
 
 // Log returns the logger of the function, which writes JSON lines to standard output.

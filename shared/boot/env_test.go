@@ -9,7 +9,7 @@ import (
 	"carrel/shared/boot"
 )
 
-func env(m map[string]string) awsenv.Getenv { return func(name string) string { return m[name] } }
+func env(m map[string]string) func(string) string { return func(name string) string { return m[name] } }
 
 // read returns what one method of Env reads from these variables.
 func read[T any](variables map[string]string, method func(*boot.Env) T) (value T, err error) {
@@ -24,7 +24,7 @@ func TestCheck_EveryErrorAtOnce(t *testing.T) {
 			e.Limits()
 			e.Clock()
 			e.RequireRole("USER_ROLE")
-			e.AWS()
+			boot.Read(e, awsenv.Config)
 			return e.Require("TABLE") + e.Require("GOOD") + e.Optional("UNSET")
 		})
 	for _, name := range []string{

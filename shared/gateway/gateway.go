@@ -1,6 +1,6 @@
-// Package gateway connects the functions to API Gateway and Lambda. It parses their events into a User and the bytes of a
-// frame, posts to connections and invokes functions. It and shared/store/owner.go are the only places that make a
-// chat.User from outside data.
+// Package gateway connects the functions to API Gateway and Lambda. It parses their events into a User and the bytes of
+// a frame, and encodes the event that invokes turn. It and shared/store/owner.go are the only places that make a
+// chat.User from outside data. Its subpackages post and invoke call the APIs.
 package gateway
 
 import (
@@ -179,6 +179,25 @@ func ParseTenancy(isolation string) (Tenancy, error) {
 type turnPayload struct {
 	TurnEvent
 	User string `json:"user,omitempty"`
+}
+
+// EncodeTurn returns the event that invokes turn for a user, and the tenant of that invocation, which is "" with
+// Shared. ParseTurn reads both. For the zero User it fails with chat.ErrNoUser.
+func EncodeTurn(u chat.User, e TurnEvent, tenancy Tenancy) (event []byte, tenant string, err error) {
+	if u.IsZero() {
+		return nil, "", fmt.Errorf("gateway: encode turn's event: %w", chat.ErrNoUser)
+	}
+	e.OwnerHash = u.Hash()
+	t := turnPayload{TurnEvent: e}
+	if tenancy == Shared {
+		t.User = u.Key()
+	} else {
+		tenant = u.Key()
+	}
+	if event, err = json.Marshal(t); err != nil {
+		return nil, "", fmt.Errorf("gateway: encode turn's event: %w", err)
+	}
+	return event, tenant, nil
 }
 
 // TwoUsersError is the error of an event of turn that names another user than its tenant. It is an isolation violation,

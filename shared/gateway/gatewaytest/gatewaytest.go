@@ -113,7 +113,7 @@ func (e *Edge) Fail(err error) {
 	e.fail = err
 }
 
-// Post is gateway.Poster's.
+// Post is post.Poster's.
 func (e *Edge) Post(_ context.Context, m lasthop.Message) error {
 	id, message := m.Connection(), m.Body()
 	e.mu.Lock()
@@ -148,22 +148,22 @@ func (e *Edge) Post(_ context.Context, m lasthop.Message) error {
 	return nil
 }
 
-// Turn is gateway.Invoker's.
+// Turn is invoke.Invoker's.
 func (e *Edge) Turn(_ context.Context, u chat.User, run chat.RunID) error {
 	return e.invoke(Invocation{User: u, Run: run})
 }
 
-// EraseThread is gateway.Invoker's.
+// EraseThread is invoke.Invoker's.
 func (e *Edge) EraseThread(_ context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
 	return e.invoke(Invocation{User: u, Thread: thread, Epoch: epoch})
 }
 
-// EraseUser is gateway.Invoker's.
+// EraseUser is invoke.Invoker's.
 func (e *Edge) EraseUser(_ context.Context, u chat.User) error {
 	return e.invoke(Invocation{User: u, EraseUser: true})
 }
 
-// Close is gateway.Poster's.
+// Close is post.Poster's.
 func (e *Edge) Close(_ context.Context, id chat.ConnectionID) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

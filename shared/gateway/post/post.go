@@ -1,8 +1,9 @@
-package gateway
+// Package post posts to connections through the management API of API Gateway. Functions that post nothing do not link
+// the API's client.
+package post
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,19 +15,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
-	apitypes "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 
 	"carrel/shared/chat"
 	"carrel/shared/lasthop"
 )
 
-// The time limits of one call, including its retries.
-const (
-	postTimeout   = 5 * time.Second
-	invokeTimeout = 5 * time.Second
-)
+// timeout limits one call, including its retries.
+const timeout = 5 * time.Second
 
 // Poster posts to connections through the management API of API Gateway. It holds no identity, and all requests share
 // it.
@@ -34,9 +30,9 @@ type Poster struct {
 	api *apigatewaymanagementapi.Client
 }
 
-// NewPoster makes a poster for the stage of the API, https://…/<stage>. The SDK's endpoint variable of the service
+// New makes a poster for the stage of the API, https://…/<stage>. The SDK's endpoint variable of the service
 // takes precedence.
-func NewPoster(c aws.Config, stage string) *Poster {
+func New(c aws.Config, stage string) *Poster {
 	return &Poster{apigatewaymanagementapi.NewFromConfig(c, func(o *apigatewaymanagementapi.Options) {
 		if o.BaseEndpoint == nil {
 			o.BaseEndpoint = aws.String(stage)
@@ -66,25 +62,25 @@ func soon(o *retry.StandardOptions) {
 // Post posts one message within five seconds. It fails with chat.ErrGone if the connection no longer exists, and with
 // chat.ErrSlow if its buffer is full or the account is throttled. The zero Message is an error.
 func (p *Poster) Post(ctx context.Context, m lasthop.Message) error {
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := p.api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
 		ConnectionId: aws.String(string(m.Connection())), Data: m.Body(),
 	})
 	if err != nil {
-		return fmt.Errorf("gateway: post: %w", kind(err))
+		return fmt.Errorf("post to a connection: %w", kind(err))
 	}
 	return nil
 }
 
-// Close closes a connection. It is no error if the connection no longer exists.
+// Close closes a connection. It returns nil if the connection no longer exists.
 func (p *Poster) Close(ctx context.Context, id chat.ConnectionID) error {
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := p.api.DeleteConnection(ctx,
 		&apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: aws.String(string(id))})
 	if err = kind(err); err != nil && !errors.Is(err, chat.ErrGone) {
-		return fmt.Errorf("gateway: close a connection: %w", err)
+		return fmt.Errorf("close a connection: %w", err)
 	}
 	return nil
 }
@@ -93,8 +89,8 @@ func (p *Poster) Close(ctx context.Context, id chat.ConnectionID) error {
 // answer without X-Amzn-ErrorType is decoded as an unknown error.
 func kind(err error) error {
 	var (
-		gone   *apitypes.GoneException
-		limit  *apitypes.LimitExceededException
+		gone   *types.GoneException
+		limit  *types.LimitExceededException
 		status *awshttp.ResponseError
 	)
 	code := 0
@@ -110,58 +106,4 @@ func kind(err error) error {
 		return fmt.Errorf("%w: %w", chat.ErrSlow, err)
 	}
 	return err
-}
-
-// Invoker invokes turn. It holds no identity, and all requests share it.
-type Invoker struct {
-	api      *lambda.Client
-	function string
-	tenancy  Tenancy
-}
-
-// NewInvoker makes an invoker of turn, from its name or ARN.
-func NewInvoker(c aws.Config, function string, tenancy Tenancy) *Invoker {
-	return &Invoker{lambda.NewFromConfig(c), function, tenancy}
-}
-
-// Turn requests a run of this user. With PerTenant the user's key is the tenant id of the invocation, so the run gets
-// an execution environment of this user. If Turn returns nil, Lambda has queued the event.
-func (i *Invoker) Turn(ctx context.Context, u chat.User, run chat.RunID) error {
-	return i.invoke(ctx, u, TurnEvent{Run: run, Reason: ReasonRun})
-}
-
-// EraseThread requests the erasure of the rest of a deleted thread of this user, as Turn requests a run.
-func (i *Invoker) EraseThread(ctx context.Context, u chat.User, thread chat.ThreadID, epoch chat.Epoch) error {
-	return i.invoke(ctx, u, TurnEvent{Thread: thread, Epoch: epoch, Reason: ReasonEraseThread})
-}
-
-// EraseUser requests the erasure of all data of this user, as Turn requests a run.
-func (i *Invoker) EraseUser(ctx context.Context, u chat.User) error {
-	return i.invoke(ctx, u, TurnEvent{Reason: ReasonEraseUser})
-}
-
-func (i *Invoker) invoke(ctx context.Context, u chat.User, e TurnEvent) error {
-	if u.IsZero() {
-		return fmt.Errorf("gateway: invoke turn: %w", chat.ErrNoUser)
-	}
-	in := &lambda.InvokeInput{FunctionName: aws.String(i.function), InvocationType: lambdatypes.InvocationTypeEvent}
-	e.OwnerHash = u.Hash()
-	event := turnPayload{TurnEvent: e}
-	if i.tenancy == Shared {
-		event.User = u.Key()
-	} else {
-		in.TenantId = aws.String(u.Key())
-	}
-	var err error
-	in.Payload, err = json.Marshal(event)
-	if err != nil {
-		return fmt.Errorf("gateway: encode turn's event: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
-	defer cancel()
-	_, err = i.api.Invoke(ctx, in)
-	if err != nil {
-		return fmt.Errorf("gateway: invoke turn: %w", err)
-	}
-	return nil
 }
