@@ -24,12 +24,6 @@ const (
 
 // run points the connection at the thread of the run, so that it misses no event, then stores the run and starts it.
 func (r *request) run(ctx context.Context, f *wire.Run) error {
-	if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
-		return err
-	}
-	if err := r.agent(f.Agent); err != nil {
-		return err
-	}
 	a, err := r.store.Admit(ctx, r.admission(f))
 	if err != nil {
 		return err
@@ -51,6 +45,12 @@ func (r *request) admission(f *wire.Run) store.Admission {
 	a := store.Admission{
 		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
 		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Judge: r.checkResponses,
+		Owned: func(ctx context.Context) error {
+			if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
+				return err
+			}
+			return r.agent(f.Agent)
+		},
 	}
 	if len(f.Messages) > 0 {
 		a.Title = title(f.Messages[0].Content)

@@ -19,6 +19,16 @@ func storeGuards() []guard {
 func admissionGuards() []guard {
 	return []guard{
 		{
+			name: "admission: nothing is written before the ownership is known", file: "shared/store/admit.go",
+			from: `if foreign != nil {`, to: `if foreign != nil && c == nil {`,
+		},
+		{
+			name: "admission: the first read waits for the ownership", file: "shared/store/admit.go",
+			from: `		func() { foreign = c.request.own(ctx) },
+	)`, to: `	)
+	go func() { foreign = c.request.own(ctx) }()`,
+		},
+		{
 			name: "admission: the input is put", file: "shared/store/admit.go",
 			from: `if err := c.s.putInput(ctx, a, c.nonce); err != nil {`, to: `if err := error(nil); err != nil {`,
 		},

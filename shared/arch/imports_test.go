@@ -28,6 +28,7 @@ func table() map[string]allowed {
 		"agui":               {ours: []string{"chat", "chars"}},
 		"wire":               {ours: []string{"chat", "chars", "agui", "visible"}},
 		"bucket":             {},
+		"parallel":           {},
 		"runqueue":           {ours: []string{"bucket", "chat"}},
 		"usercontext":        {ours: []string{"chat"}},
 		"tool": {ours: []string{"chat", "chars", "agui", "usercontext", "visible", "sametext"},
@@ -40,7 +41,7 @@ func table() map[string]allowed {
 		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":  {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
 		"boot":    {ours: []string{"chat", "monitor"}, outside: []string{"github.com/aws/aws-lambda-go"}},
-		"store": {ours: []string{"chat", "agui", "runqueue", "internal/principal"},
+		"store": {ours: []string{"chat", "agui", "parallel", "runqueue", "internal/principal"},
 			outside: []string{awsSDK + "/aws", awsSDK + "/service/dynamodb", awsSDK +
 				"/feature/dynamodb/attributevalue", "github.com/aws/smithy-go"}},
 		"usercreds": {ours: []string{"chat", "store"}, outside: []string{awsSDK + "/aws", awsSDK +

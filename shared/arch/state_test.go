@@ -13,7 +13,7 @@ import (
 // spawners returns the folders that may have go statements: each waits for its own goroutines.
 func spawners() []string {
 	return []string{"shared/usercontext", "shared/emit", "shared/lasthop", "shared/client", "shared/engine",
-		"functions/sweep", "infra"}
+		"shared/parallel", "functions/sweep", "infra"}
 }
 
 func variableRule(tr tree) []string {

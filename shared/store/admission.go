@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 
 	"carrel/shared/agui"
@@ -17,6 +18,11 @@ type Admission struct {
 	WhenBusy  chat.WhenBusy
 	Title     string     // of the thread, if this run creates it
 	Responses []Response // to all of the thread's open interrupts; Admit sets the Interrupt of each
+
+	// Owned checks that the connection of the request belongs to the user; nil: there is no connection. Admit calls it
+	// at the same time as its first read and writes nothing before it has succeeded. If it fails, Admit fails with its
+	// error.
+	Owned func(context.Context) error `json:"-"`
 
 	// Judge checks the Responses once their interrupts are set, and may choose the Agent. A nil Judge accepts all
 	// responses. If Judge fails, the run is refused before anything is stored; Admit sets the list of an

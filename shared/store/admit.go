@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"carrel/shared/chat"
+	"carrel/shared/parallel"
 	"carrel/shared/runqueue"
 )
 
@@ -42,13 +43,14 @@ type admitCall struct {
 	request     Admission // as the client sent it
 	hash        []byte    // of the request
 	nonce       string    // identifies what this call writes
+	owned       bool      // Owned has succeeded
 	inputStored bool      // by an earlier attempt
 }
 
 // attempt reads the records that the decision depends on, decides, and writes the decision on the condition that those
 // records have not changed.
 func (c *admitCall) attempt(ctx context.Context) (Admitted, error) {
-	b, err := c.s.before(ctx, c.request)
+	b, err := c.read(ctx)
 	if err != nil {
 		return Admitted{}, err
 	}
@@ -78,6 +80,32 @@ func (c *admitCall) attempt(ctx context.Context) (Admitted, error) {
 	}
 	run, err := r.run()
 	return Admitted{Run: run, Position: decision.Position, Invoke: decision.State == chat.RunAdmitted}, err
+}
+
+// read reads the records that the admission depends on. The first read runs beside the check of the ownership. It may,
+// because the admission is written later and only on the condition that these records have not changed.
+func (c *admitCall) read(ctx context.Context) (b before, err error) {
+	if c.owned {
+		return c.s.before(ctx, c.request)
+	}
+	var foreign error
+	parallel.Do(
+		func() { b, err = c.s.before(ctx, c.request) },
+		func() { foreign = c.request.own(ctx) },
+	)
+	if foreign != nil {
+		return before{}, foreign
+	}
+	c.owned = true
+	return b, err
+}
+
+// own calls Owned.
+func (a Admission) own(ctx context.Context) error {
+	if a.Owned == nil {
+		return nil
+	}
+	return a.Owned(ctx)
 }
 
 // before holds the records that an admission depends on, read consistently.

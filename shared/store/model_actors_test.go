@@ -46,9 +46,10 @@ func (a *actor) succeeded(what string, err error, allowed ...error) bool {
 
 // admit does what the function message does with a run.
 func admit(a *actor, asked store.Admission) {
+	asked.Owned = a.owned()
 	got, err := a.store.Admit(a.ctx, asked)
 	if !a.succeeded("admit", err, chat.ErrBusy, chat.ErrTooManyRuns, chat.ErrNotFound, chat.ErrInterrupted,
-		chat.ErrRateLimited) {
+		chat.ErrRateLimited, errNotOwned) {
 		if a.did["created "+string(asked.Run)] != "" && !a.excused(err) {
 			a.m.fail("%s: %s was admitted, but the device got: %v", a.name, asked.Run, err)
 		}
@@ -59,7 +60,7 @@ func admit(a *actor, asked store.Admission) {
 	if got.Repeat && a.did["created "+string(asked.Run)] != "" {
 		a.m.fail("%s: treats its own admission of %s as a repeat", a.name, asked.Run)
 	}
-	if got.Invoke {
+	if got.Invoke && a.rng.IntN(20) > 0 { // else the process dies, or fails, after accepted and before the invocation
 		a.m.invoked(asked.Run)
 	}
 }

@@ -86,6 +86,7 @@ type actor struct {
 	record failure           // the failure record that invoked a sweep
 	since  time.Time         // the time of its last claim
 	did    map[string]string // the effects of its writes, with the nonce of the run afterwards
+	check  *check            // of the ownership of its connection; nil: it has none to check
 }
 
 type actorKey struct{}

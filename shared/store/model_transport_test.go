@@ -52,6 +52,7 @@ func (t scheduledTransport) step(req *http.Request, c call) (*http.Response, err
 		return nil, err
 	}
 	a.m.note("%s: %s %s", a.name, a.at, outcome(res.StatusCode))
+	a.checkBeside()
 	if a.writes && res.StatusCode == http.StatusOK {
 		a.m.look(a)
 	}
