@@ -77,8 +77,17 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 	return e, nil
 }
 
-// Emit writes one event and posts it to each connection.
-func (e *Emitter) Emit(ctx context.Context, ev agui.Event) error {
+// Emit writes each event and posts it to each connection.
+func (e *Emitter) Emit(ctx context.Context, events ...agui.Event) error {
+	for _, ev := range events {
+		if err := e.emit(ctx, ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Emitter) emit(ctx context.Context, ev agui.Event) error {
 	if ev.Timestamp == 0 {
 		ev.Timestamp = e.c.User.Now().UnixMilli()
 	}
