@@ -5,7 +5,7 @@ func approvalGuards() []guard {
 	const engine = "shared/engine/interrupts.go"
 	return []guard{
 		{
-			name: "tools: a destructive call asks a person", file: "shared/tool/effects.go",
+			name: "tools: a destructive call asks a person", file: "shared/tool/question.go",
 			test: "./shared/tool TestDestructive",
 			from: `if t.question == "" && t.effects.Destructive {`,
 			to:   `if t.question == "" && t.effects.Destructive && t.grant == "" {`,

@@ -18,8 +18,8 @@ func pure() []string {
 		"encoding/hex", "encoding/json",
 		"encoding/xml", "errors", "fmt", "crypto/hmac", "crypto/rand", "crypto/sha256", "crypto/sha512", "hash",
 		"hash/crc32", "hash/fnv", "hash/maphash",
-		"html", "io", "iter", "maps", "math", "math/big", "math/bits", "math/cmplx", "math/rand/v2", "regexp", "slices",
-		"sort", "strconv", "strings", "sync",
+		"html", "io", "iter", "maps", "math", "math/big", "math/bits", "math/cmplx", "math/rand/v2", "path", "regexp",
+		"slices", "sort", "strconv", "strings", "sync",
 		"sync/atomic", "time", "time/tzdata", "unicode", "unicode/utf16", "unicode/utf8",
 	}
 }

@@ -101,8 +101,9 @@ func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
 	})
 }
 
-// decide makes the checks of Call, and then the call.
-func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
+// decide makes the checks of Call, and then the call. A panic in a check fails the call.
+func (d *Dispatcher) decide(ctx context.Context, c Call) (r Result) {
+	defer d.recovered(c.Name, &r)
 	t, ok := d.tools[c.Name]
 	if !ok {
 		return Result{Outcome: Unknown, Content: fmt.Sprintf("There is no tool %q. %s", c.Name, d.offer())}
@@ -119,12 +120,16 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) Result {
 			"The arguments of %s are wrong: %v. Send one JSON object that fits this schema: %s", c.Name, err,
 			t.spec.Schema)}
 	}
+	question := ""
+	if !c.Approved {
+		question = t.asks(json.RawMessage(c.Arguments))
+	}
 	switch {
 	case !d.count(t, c.ID):
 		return Result{Outcome: Limited, Content: fmt.Sprintf(
 			"The tool %s may be called %d times in one run, and it was. Go on without it.", c.Name, t.limits.calls)}
-	case t.asks() != "" && !c.Approved: // without approval the call cannot have run, whatever MayHaveRun says
-		return ask(c, Question{Reason: agui.ReasonToolCall, Message: t.asks(), Schema: approval(t.spec.Schema)})
+	case question != "": // without approval the call cannot have run, whatever MayHaveRun says
+		return ask(c, Question{Reason: agui.ReasonToolCall, Message: question, Schema: approval(t.spec.Schema)})
 	case c.MayHaveRun && !t.effects.repeatable():
 		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
 	}
@@ -196,15 +201,10 @@ func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
 
 // handle calls the handler and turns its errors and panics into results.
 func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
-	defer func() {
-		if v := recover(); v != nil {
-			d.logf("run %s: tool %s panicked: %v", d.user.Run(), t.spec.Name, v)
-			r = Result{Outcome: Panicked, Content: "The tool " + t.spec.Name + " failed unexpectedly."}
-		}
-	}()
-	text, err := t.call(ctx, json.RawMessage(c.Arguments))
+	defer d.recovered(t.spec.Name, &r)
+	out, err := t.call(ctx, json.RawMessage(c.Arguments))
 	if err == nil {
-		return t.result(OK, text)
+		return t.result(OK, out.content())
 	}
 	var forModel *Error
 	var input *InputError
@@ -218,6 +218,14 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	}
 	d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, err)
 	return Result{Outcome: Failed, Content: "The tool " + t.spec.Name + " failed."}
+}
+
+// recovered is deferred by a function that calls a tool's code. It turns a panic into the function's result.
+func (d *Dispatcher) recovered(name string, r *Result) {
+	if v := recover(); v != nil {
+		d.logf("run %s: tool %s panicked: %v", d.user.Run(), name, v)
+		*r = Result{Outcome: Panicked, Content: "The tool " + name + " failed unexpectedly."}
+	}
 }
 
 // input returns the result of a call whose handler requests input from a person. An invalid response schema is a fault

@@ -1,7 +1,5 @@
 package tool
 
-import "fmt"
-
 // Effects declare what a call of a tool does to data outside of the run, in the terms of the Model Context Protocol.
 // The zero value describes a tool that only adds data, and whose call must not be repeated.
 type Effects struct {
@@ -33,19 +31,4 @@ func (t Tool) Destructive() Tool {
 func (t Tool) Idempotent() Tool {
 	t.effects.Idempotent = true
 	return t
-}
-
-// AskFirst returns a copy of the tool that asks a person this question before each call. The person also sees the
-// call's arguments.
-func (t Tool) AskFirst(question string) Tool {
-	t.question = question
-	return t
-}
-
-// asks returns the question to a person before each call, or "" if the tool asks none.
-func (t Tool) asks() string {
-	if t.question == "" && t.effects.Destructive {
-		return fmt.Sprintf("May %s be called? It can delete or overwrite something.", t.spec.Name)
-	}
-	return t.question
 }

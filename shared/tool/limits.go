@@ -60,3 +60,13 @@ func (t Tool) result(o Outcome, text string) Result {
 	content, cut := bound(text, t.limits.result)
 	return Result{Outcome: o, Content: content, cut: cut}
 }
+
+// Repeats returns a copy of the tool of which equal calls in a row are useful, because their results may change, such
+// as a tool that reads the state of a long job. A run is not warned about them and not ended because of them.
+func (t Tool) Repeats() Tool {
+	t.repeats = true
+	return t
+}
+
+// MayRepeat reports whether equal calls of a named tool in a row are useful: Tool.Repeats says so.
+func (d *Dispatcher) MayRepeat(name string) bool { return d.tools[name].repeats }

@@ -10,8 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -23,15 +21,19 @@ type Spec struct {
 	Schema      json.RawMessage // JSON Schema of the arguments, an object
 }
 
-// Tool is one tool. It is made by Define and is immutable.
+// Tool is one tool. It is made by Define or Raw and is immutable.
 type Tool struct {
 	spec     Spec
 	grant    string
 	effects  Effects
-	question string // the question to a person before each call; if "", only a destructive tool asks
+	question string                            // the question to a person before each call
+	askWhen  func(args json.RawMessage) string // a question that depends on the arguments; may be nil
+	repeats  bool                              // equal calls in a row are useful
+	outside  bool                              // results hold text from outside of the deployment
+	origin   string                            // the source that provides the tool, such as mcp:github; "" if none does
 	limits   limits
 	check    func(args json.RawMessage) error
-	call     func(ctx context.Context, args json.RawMessage) (string, error)
+	call     func(ctx context.Context, args json.RawMessage) (Output, error)
 }
 
 // Define makes a tool from a handler. The JSON Schema of the arguments is derived from the struct In: a field is
@@ -65,12 +67,13 @@ func Define[In any](name, description, grant string, handle func(ctx context.Con
 			_, err := decode[In](resolved, args)
 			return err
 		},
-		call: func(ctx context.Context, args json.RawMessage) (string, error) {
+		call: func(ctx context.Context, args json.RawMessage) (Output, error) {
 			in, err := decode[In](resolved, args)
 			if err != nil {
-				return "", fmt.Errorf("decode the arguments: %w", err)
+				return Output{}, fmt.Errorf("decode the arguments: %w", err)
 			}
-			return handle(ctx, in)
+			text, err := handle(ctx, in)
+			return Output{Text: text}, err
 		},
 	}, nil
 }
@@ -125,74 +128,6 @@ type keyOf struct{}
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(keyOf{}).(string)
 	return key
-}
-
-// Registry is a frozen set of tools. All runs share the deployment's registry, so it holds no user's data.
-type Registry struct {
-	tools map[string]Tool
-}
-
-// NewRegistry freezes a set of tools. A duplicate or invalid name, an empty grant, contradictory effects and a limit
-// out of range are errors.
-func NewRegistry(tools ...Tool) (*Registry, error) {
-	r := &Registry{tools: make(map[string]Tool, len(tools))}
-	for _, t := range tools {
-		name := t.spec.Name
-		if t.call == nil {
-			return nil, errors.New("register tools: a tool was not made by Define")
-		}
-		if !goodName(name) {
-			return nil, fmt.Errorf("register tool %q: a name is 1 to 64 of [A-Za-z0-9_-]", name)
-		}
-		if t.grant == "" {
-			return nil, fmt.Errorf("register tool %q: it needs a grant, because every user could call it otherwise",
-				name)
-		}
-		if t.effects.ReadOnly && t.effects.Destructive {
-			return nil, fmt.Errorf("register tool %q: it is declared both read-only and destructive", name)
-		}
-		if err := t.limits.check(); err != nil {
-			return nil, fmt.Errorf("register tool %q: %w", name, err)
-		}
-		if _, twice := r.tools[name]; twice {
-			return nil, fmt.Errorf("register tool %q: the name is used twice", name)
-		}
-		r.tools[name] = t
-	}
-	return r, nil
-}
-
-// Names returns the names of all tools, sorted.
-func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.tools)) }
-
-// Effects returns the declared effects of a named tool, and false if the registry lacks the tool.
-func (r *Registry) Effects(name string) (Effects, bool) {
-	t, ok := r.tools[name]
-	return t.effects, ok
-}
-
-// Grant returns the grant that a named tool needs, and false if the registry lacks the tool.
-func (r *Registry) Grant(name string) (string, bool) {
-	t, ok := r.tools[name]
-	return t.grant, ok
-}
-
-// With returns a new registry with further tools, such as the tools of one run that work on its user's data. r does not
-// change. The errors are those of NewRegistry.
-func (r *Registry) With(more ...Tool) (*Registry, error) {
-	return NewRegistry(append(slices.Collect(maps.Values(r.tools)), more...)...)
-}
-
-// goodName checks a name by the rule of the model providers, which reject a whole request because of one bad name.
-func goodName(name string) bool {
-	for _, c := range []byte(name) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return name != "" && len(name) <= 64
 }
 
 func (s Spec) clone() Spec {
