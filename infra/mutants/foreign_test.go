@@ -36,3 +36,55 @@ func foreignToolGuards() []guard {
 		},
 	}
 }
+
+// guardedGuards keep a request that a user, a model or a page chooses away from everything but public addresses.
+func guardedGuards() []guard {
+	const file, test = "shared/tool/internal/guardedhttp/guardedhttp.go", "./shared/tool/internal/guardedhttp "
+	return []guard{
+		{
+			name: "guarded: the dialled address is public", row: "D4", file: file, test: test + "TestNew_Rebinding",
+			from: `if !public(target.Addr()) {`, to: `if !public(target.Addr()) && target.Port() == 0 {`,
+		},
+		{
+			name: "guarded: an IPv6 address that stands for one of IPv4", row: "D4", file: file,
+			test: test + "TestControl_Addresses",
+			from: `a = a.Unmap()`, to: `a = a.WithZone(a.Zone())`,
+		},
+		{
+			name: "guarded: a NAT64 address", row: "D4", file: file, test: test + "TestControl_Addresses",
+			from: `if a.Is6() && netip`, to: `if a.Is4() && netip`,
+		},
+		{
+			name: "guarded: the shared address space", row: "D4", file: file, test: test + "TestControl_Addresses",
+			from: `"100.64.0.0/10", `, to: ``,
+		},
+		{
+			name: "guarded: the port of the runtime", row: "D4", file: file, test: test + "TestControl_Addresses",
+			from: `int(target.Port()) == c.RuntimePort {`, to: `int(target.Port()) == -c.RuntimePort {`,
+		},
+		{
+			name: "guarded: no proxy", file: file, test: test + "TestNew_RefusedAddresses",
+			from: `Proxy: nil,`,
+			to:   `Proxy: func(*http.Request) (*url.URL, error) { return url.Parse("http://127.0.0.1:1") },`,
+		},
+		{
+			name: "guarded: https only", file: file, test: test + "TestNew_Redirects",
+			from: `case u.Scheme == "https" || t.loopback && u.Scheme == "http" && local(u.Hostname()):`,
+			to:   `case local("localhost"):`,
+		},
+		{
+			name: "guarded: three redirects", file: file, test: test + "TestNew_Redirects",
+			from: `if len(via) > maxRedirects {`, to: `if len(via) > 2*maxRedirects {`,
+		},
+		{
+			name: "guarded: another origin receives no credentials", row: "D4", file: file,
+			test: test + "TestNew_RedirectedCredentials",
+			from: `r.Header.Del(name)`, to: `_ = name`,
+		},
+		{
+			name: "guarded: another origin receives no body", row: "D4", file: file,
+			test: test + "TestNew_RedirectedCredentials",
+			from: `if r.Body != nil && r.Body != http.NoBody {`, to: `if r.Body == http.NoBody {`,
+		},
+	}
+}
