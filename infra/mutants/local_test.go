@@ -67,6 +67,11 @@ func signedGuards() []guard {
 			test: "./infra/local/stack TestListeners_Unsigned",
 		},
 		{
+			name: "local: a signature covers the headers that the stack reads", file: "infra/local/sigv4/sigv4.go",
+			from: `c.uncovered(r.Header); missing != "" {`, to: `c.uncovered(r.Header); missing == "none" {`,
+			test: "./infra/local/sigv4 TestVerify_Uncovered",
+		},
+		{
 			name: "local: /ops does not show the operator's secret", file: "infra/local/stack/ops.go",
 			from: `s.endpoints.Public()`, to: `s.endpoints`,
 			test: "./infra/local/stack TestListeners_Unsigned",

@@ -4,8 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +84,81 @@ func TestVerify(t *testing.T) {
 	}
 	if err := sigv4.New("dynamodb", "", nil).Verify(signed(t, "ANY", "guess", "dynamodb", now), nil); err != nil {
 		t.Errorf("without secrets: %v", err)
+	}
+}
+
+// TestVerify_SDK compares the verifier with the SDK's signer on random requests: a valid signature is accepted, and one
+// for another request is not.
+func TestVerify_SDK(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if given, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
+		seed = given
+	}
+	t.Logf("SEED=%d repeats this test", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	text := func(from string, most int) string {
+		b := make([]byte, random.IntN(most))
+		for i := range b {
+			b[i] = from[random.IntN(len(from))]
+		}
+		return string(b)
+	}
+	const any = "aZ09 -._~/%+=&;:@!$'()*,?#<>\"\\^`{|}\xc3\xa9"
+	v := sigv4.New("execute-api", "", secrets)
+	for n := range 2000 {
+		query := url.Values{}
+		for range random.IntN(4) {
+			query.Add(text("ab c+", 3), text(any, 8))
+		}
+		body := text(any, 40)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:80/stage/"+
+			url.PathEscape(text(any, 12)), strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.RawQuery = query.Encode()
+		r.Header["X-Amz-Meta"] = []string{text("a  b", 9), text("c  ", 5)}
+		r.Header.Set("Content-Type", text("  x y ", 9))
+		hash := sha256.Sum256([]byte(body))
+		key := aws.Credentials{AccessKeyID: "KEY", SecretAccessKey: "secret", SessionToken: text("token", 9)}
+		if err := v4.NewSigner().SignHTTP(t.Context(), key, r, hex.EncodeToString(hash[:]), "execute-api",
+			"eu-central-1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		r.RequestURI = r.URL.RequestURI()
+		if err := v.Verify(r, []byte(body)); err != nil {
+			t.Fatalf("request %d, %q with the headers %q and the body %q: %v", n, r.RequestURI, r.Header, body, err)
+		}
+		if err := v.Verify(r, []byte(body+"x")); !errors.Is(err, sigv4.ErrInvalid) {
+			t.Fatalf("request %d with another body: %v", n, err)
+		}
+		r.RequestURI += "x"
+		if err := v.Verify(r, []byte(body)); !errors.Is(err, sigv4.ErrInvalid) {
+			t.Fatalf("request %d with another path or query: %v", n, err)
+		}
+	}
+}
+
+// TestVerify_Uncovered sends valid signatures that do not cover a header which the local stack reads.
+func TestVerify_Uncovered(t *testing.T) {
+	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Target", "X-Amz-Tenant-Id"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:1/",
+			strings.NewReader(body))
+		hash := sha256.Sum256([]byte(body))
+		key := aws.Credentials{AccessKeyID: "KEY", SecretAccessKey: "secret"}
+		if err := v4.NewSigner().SignHTTP(t.Context(), key, r, hex.EncodeToString(hash[:]), "dynamodb", "us-east-1",
+			time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		r.RequestURI = "/"
+		v := sigv4.New("dynamodb", "", secrets)
+		if err := v.Verify(r, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set(name, "added by another")
+		if err := v.Verify(r, []byte(body)); !errors.Is(err, sigv4.ErrInvalid) {
+			t.Errorf("%s is not signed: %v", name, err)
+		}
 	}
 }
 
