@@ -252,7 +252,9 @@ func (g *Gateway) register(s *socket) bool {
 	}
 	g.sockets[s.id] = s
 	g.opened++
-	s.random = rand.New(rand.NewPCG(g.c.Seed, g.opened))
+	if g.c.Reorder > 0 {
+		s.random = rand.New(rand.NewPCG(g.c.Seed, g.opened))
+	}
 	return true
 }
 

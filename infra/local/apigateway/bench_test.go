@@ -104,7 +104,7 @@ func bareDial(b *testing.B, g *apigateway.Gateway) net.Conn {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const request = "GET /v1 HTTP/1.1\r\nHost: local\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	const request = "GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := conn.Write([]byte(request)); err != nil {
 		b.Fatal(err)

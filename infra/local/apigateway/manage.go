@@ -68,7 +68,7 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, escaped string)
 
 // admit reads the body and checks, in this order, the signature, the id and the size.
 func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, messageLimit+1))
+	body, err := readBody(r)
 	if err != nil {
 		return nil, &fault{http.StatusBadRequest, "", "the body could not be read"}
 	}
@@ -92,6 +92,16 @@ func (g *Gateway) admit(r *http.Request, id string) ([]byte, *fault) {
 			fmt.Sprintf("the message has more than %d bytes", messageLimit)}
 	}
 	return body, nil
+}
+
+// readBody reads a body, or a little more than messageLimit of it.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength < 0 || r.ContentLength > messageLimit {
+		return io.ReadAll(io.LimitReader(r.Body, messageLimit+1))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
 }
 
 // wellFormed reports whether an id has AWS's format: padded base64 of variable length.
@@ -120,8 +130,7 @@ func (g *Gateway) perform(w http.ResponseWriter, method, id string, body []byte)
 		case err != nil:
 			return gone
 		}
-		g.posted.Add(1)
-		w.WriteHeader(http.StatusOK)
+		g.posted.Add(1) // without WriteHeader, which copies all headers: the status is 200
 	case http.MethodDelete:
 		s.end(ending{ws.StatusNormalClosure, "Connection Closed Normally", true})
 		w.WriteHeader(http.StatusNoContent)

@@ -26,24 +26,25 @@ const (
 
 func (r sendError) Error() string { return string(r) }
 
-// socket is one connection. It has a goroutine that reads and finally ends it, one that writes, and one per running
-// function. An idle socket costs two small stacks and readBuffer.
+// socket is one connection. It has a goroutine that reads and finally ends it, and one per running function. A message
+// is written by the goroutine that sends it. If the system does not take all of it at once, a goroutine for the rest
+// runs until nothing is pending. So an idle socket costs one small stack and readBuffer.
 type socket struct {
 	g *Gateway
 	peer
 	conn   *net.TCPConn
 	slots  chan struct{} // capacity inFlightLimit: one element per running function
 	ended  chan struct{} // closed when ending begins
-	flush  chan struct{} // closed when the writer has finished
-	random *rand.Rand    // delays of Reorder; used by the reader only
+	flush  chan struct{} // closed when the socket has ended and nothing is pending
+	random *rand.Rand    // delays of Reorder, or nil; used by the reader only
 	dead   atomic.Bool   // set by the fault HalfOpen: all messages are silently dropped
 	counts counts
 	active atomic.Int64 // time of the last message in either direction, in Unix nanoseconds
 
 	mu      sync.Mutex
-	wake    sync.Cond
-	out     []byte // frames for the writer
-	writing int    // bytes that the writer has taken and not yet written
+	out     []byte // pending frames
+	busy    bool   // somebody writes: the opening, a sender or the goroutine for the rest
+	writing int    // bytes that it has taken and not yet written
 	ending  *ending
 	timer   *time.Timer
 }
@@ -63,8 +64,8 @@ func newSocket(g *Gateway, p peer, conn *net.TCPConn) *socket {
 		slots: make(chan struct{}, inFlightLimit),
 		ended: make(chan struct{}),
 		flush: make(chan struct{}),
+		busy:  true, // until the 101 response is written
 	}
-	s.wake.L = &s.mu
 	s.touch()
 	return s
 }
@@ -92,12 +93,12 @@ func (s *socket) open(switching []byte) {
 	s.g.meterOpen(s.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The 101 response goes through the writer, so that a post that arrives before it is written follows it.
+	// A post that arrives before the 101 response is written follows it.
 	s.out = append(switching, s.out...)
 	if s.ending == nil {
 		s.timer = time.AfterFunc(min(s.g.c.Idle, s.g.c.Life), s.expire)
 	}
-	s.g.running.Go(s.write)
+	s.writePending()
 }
 
 // expire ends the socket if it reached its idle timeout or lifetime. Otherwise it sets the timer to the next of the
@@ -118,7 +119,8 @@ func (s *socket) expire() {
 
 func (s *socket) touch() { s.active.Store(time.Now().UnixNano()) }
 
-// send appends a message to the outbound buffer. It returns errGone or errFull if nothing of the message is sent.
+// send sends a message, or keeps it for a client that reads slowly. It returns errGone or errFull if nothing of the
+// message is sent.
 func (s *socket) send(message []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,6 +138,7 @@ func (s *socket) send(message []byte) error {
 	}
 	s.frame(ws.NewFrame(opcode, true, message))
 	s.touch()
+	s.writeNow()
 	return nil
 }
 
@@ -145,14 +148,14 @@ func (s *socket) pong(payload []byte) {
 	defer s.mu.Unlock()
 	if s.ending == nil && len(s.out)+s.writing < outboundLimit {
 		s.frame(ws.NewPongFrame(payload))
+		s.writeNow()
 	}
 }
 
-// frame appends a frame to the outbound buffer. The caller holds mu.
+// frame appends a frame to the pending ones. The caller holds mu.
 func (s *socket) frame(f ws.Frame) {
 	s.out = slices.Grow(s.out, ws.MaxHeaderSize+len(f.Payload))
 	ws.WriteFrame((*buffer)(&s.out), f) // appending does not fail
-	s.wake.Signal()
 }
 
 type buffer []byte
@@ -189,45 +192,8 @@ func (s *socket) end(e ending) {
 		s.timer.Stop()
 	}
 	close(s.ended)
-	s.wake.Signal()
+	if !s.busy {
+		s.writePending()
+	}
 	s.g.unregister(s)
-}
-
-// write writes all pending frames at once, again and again. When the socket has ended and nothing is pending, it closes
-// the write half of the connection.
-func (s *socket) write() {
-	defer close(s.flush)
-	for {
-		batch := s.nextBatch()
-		if batch == nil {
-			s.conn.CloseWrite() // fails only if the client has closed the connection
-			return
-		}
-		if _, err := s.conn.Write(batch); err != nil {
-			s.end(abnormalClosure())
-			return
-		}
-	}
-}
-
-// nextBatch waits for pending frames and returns them, or nil if the socket has ended.
-func (s *socket) nextBatch() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writing = 0
-	for len(s.out) == 0 {
-		if s.ending != nil {
-			return nil
-		}
-		s.wake.Wait()
-	}
-	batch := s.out
-	// The buffer is not reused, because most sockets are idle most of the time.
-	s.out, s.writing = nil, len(batch)
-	if s.ending == nil {
-		if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return nil
-		}
-	}
-	return batch
 }
