@@ -119,12 +119,8 @@ func TestRun_AgentOfResponse(t *testing.T) {
 		"nobody is of names": {asker: "second", named: "third", code: wire.CodeUnknownAgent},
 	} {
 		r := newRig(t)
-		r.agent = func(name string) error {
-			if name == "third" {
-				return agent.CheckName(name) // which knows none of these
-			}
-			return nil
-		}
+		r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true},
+			agent.Definition{Name: "second", Grant: agent.Open})
 		w := r.window("alice", "w1=")
 		w.send(hi)
 		w.puts("r1", w.wants("i1", c.asker))

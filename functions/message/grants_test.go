@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"carrel/shared/agent"
 	"carrel/shared/gateway"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/wire"
@@ -59,4 +60,44 @@ func TestRun_GrantsInFrameAreIgnored(t *testing.T) {
 		t.Errorf("the run has the grants %q, %v; want those of its admission", in.Grants, err)
 	}
 	t.Attr("figure", fmt.Sprintf("%d of %d frames that bring grants or a user are refused", refused, len(smuggled)))
+}
+
+func TestRun_AgentWithoutGrant(t *testing.T) {
+	r := newRig(t)
+	r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true},
+		agent.Definition{Name: "auditor", Grant: "audit"})
+	w := r.window("alice", "w1=")
+	auditor := strings.Replace(hi, `"messages"`, `"agent":"auditor","messages"`, 1)
+	for _, grants := range [][]string{nil, {"calculator"}, {"auditor"}, {"none"}} {
+		got := w.granted(auditor, grants...)
+		if e, ok := got[len(got)-1].(*wire.Rejected); !ok || e.Code != wire.CodeDenied {
+			t.Errorf("with the grants %q: answered %+v, want rejected denied", grants, got[len(got)-1])
+		}
+	}
+	if got := r.edge.Invoked(); len(got) != 0 {
+		t.Errorf("invoked %v", got)
+	}
+	got := w.granted(auditor, "audit")
+	if _, ok := got[len(got)-1].(*wire.Accepted); !ok {
+		t.Errorf("with the agent's grant: answered %+v", got[len(got)-1])
+	}
+}
+
+// Without a name in the frame, the agent that asked continues, and the user needs its grant.
+func TestRun_AnsweringAgentWithoutGrant(t *testing.T) {
+	r := newRig(t)
+	r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true},
+		agent.Definition{Name: "auditor", Grant: "audit"})
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.puts("r1", w.wants("i1", "auditor"))
+	bern := resumes("r2", `"status":"resolved","payload":{"city":"Bern"}`)
+	got := w.granted(bern, "calculator")
+	if e, ok := got[len(got)-1].(*wire.Rejected); !ok || e.Code != wire.CodeDenied {
+		t.Errorf("without the grant: answered %+v, want rejected denied", got[len(got)-1])
+	}
+	got = w.granted(bern, "audit")
+	if _, ok := got[len(got)-1].(*wire.Accepted); !ok {
+		t.Errorf("with the grant: answered %+v", got[len(got)-1])
+	}
 }

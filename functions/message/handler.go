@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"carrel/shared/agent"
 	"carrel/shared/chat"
 	"carrel/shared/gateway"
 	"carrel/shared/lasthop"
@@ -28,7 +29,7 @@ type handler struct {
 	table   *store.Table
 	poster  lasthop.Closer
 	invoker invoker
-	agent   func(name string) error // returns chat.ErrUnknownAgent for an unknown agent; "" is the default agent
+	agents  *agent.Set
 	limits  chat.Limits
 	jitter  func() time.Duration // how long before the end of its two hours a connection is renewed: 5 to 15 minutes
 	monitor *monitor.Monitor

@@ -33,5 +33,6 @@ func (r *request) checkResponses(a *store.Admission) error {
 	if a.Agent == "" {
 		a.Agent = engine.InterruptAgent(a.Responses[0].Interrupt)
 	}
-	return r.agent(a.Agent)
+	_, err := r.agents.Find(a.Agent, r.in.Grants)
+	return err
 }

@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"carrel/shared/agent"
+	"carrel/agents"
 	"carrel/shared/awsenv"
 	"carrel/shared/boot"
 	"carrel/shared/gateway"
@@ -28,11 +28,13 @@ func build(env *boot.Env) *handler {
 	limits, now, log := env.Limits(), env.Clock(), env.Log()
 	config := store.Config{Name: env.Require("TABLE"), Limits: limits, Now: now}
 	tenancy := boot.Parse(env, "TENANT_ISOLATION", gateway.ParseTenancy)
+	set, err := agents.Definitions()
+	env.Check(err)
 	return &handler{
 		table:   store.New(store.NewClient(c), config),
 		poster:  post.New(c, endpoint),
 		invoker: invoke.New(c, env.Require("TURN_FUNCTION"), tenancy),
-		agent:   agent.CheckName,
+		agents:  set,
 		limits:  limits,
 		jitter:  func() time.Duration { return 5*time.Minute + rand.N(10*time.Minute) },
 		monitor: env.Monitor(log),

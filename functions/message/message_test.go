@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -38,15 +39,29 @@ func newRig(t *testing.T) *rig {
 	now := func() time.Time { return r.at }
 	log := slog.New(slog.NewJSONHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	limits := chat.DefaultLimits()
+	set, err := agents.Definitions()
+	if err != nil {
+		t.Fatal(err)
+	}
 	limits.RunBurst = 1000 // a clock that stands still fills no bucket
 	r.handler = &handler{
 		table:  gatewaytest.Table(t, store.Config{Limits: limits, Now: now}),
-		poster: r.edge, invoker: r.edge, agent: agent.CheckName, limits: limits,
+		poster: r.edge, invoker: r.edge, agents: set, limits: limits,
 		jitter:  func() time.Duration { return 10 * time.Minute },
 		monitor: monitor.New(&r.log, "message", log), log: log, now: now,
 		frames: newFrameLimits(chat.Limits{FrameBurst: 100_000}), // nor this one
 	}
 	return r
+}
+
+// agentsOf returns a set of agents without tools.
+func agentsOf(t *testing.T, all ...agent.Definition) *agent.Set {
+	t.Helper()
+	set, err := agent.NewSet(nil, all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // window is one connection of one user.

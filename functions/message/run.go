@@ -49,7 +49,8 @@ func (r *request) admission(f *wire.Run) store.Admission {
 			if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
 				return err
 			}
-			return r.agent(f.Agent)
+			_, err := r.agents.Find(f.Agent, r.in.Grants)
+			return err
 		},
 	}
 	if len(f.Messages) > 0 {

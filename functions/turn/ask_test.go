@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/engine"
@@ -209,11 +208,7 @@ func TestResponse_CallHasResultInEveryCase(t *testing.T) {
 			r.clock.Advance(r.limits.RunTime)
 		}, chat.RunFailed},
 		"its agent does not exist": {func(r *fixture) {
-			other, err := agent.NewRegistry(agent.Agent{Name: "other", Model: fast()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.agents = other
+			r.agents = agentsOf(t, named("other", fast()))
 		}, chat.RunFailed},
 	} {
 		t.Run(name, func(t *testing.T) {

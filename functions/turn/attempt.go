@@ -88,7 +88,7 @@ func (t *turn) start(at time.Time) (start, error) {
 func (t *turn) started(at time.Time) agui.Event {
 	in := t.lease.Input()
 	name := in.Agent
-	if a, err := t.agents.Agent(name); err == nil { // if not, prepare reports it and the run fails
+	if a, err := t.agents.Agent(name, in.Grants); err == nil { // if not, prepare reports it and the run fails
 		name = a.Name
 	}
 	return emit.Started(in.RunInput(), name, at)

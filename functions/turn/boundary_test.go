@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/engine"
@@ -149,9 +148,7 @@ func (c mishap) happens(t *testing.T) {
 		t.Errorf("the window saw %d events of %d", len(seen), len(log))
 	}
 	r.limits = chat.DefaultLimits()
-	if r.agents, err = agent.Samples(fast()); err != nil {
-		t.Fatal(err)
-	}
+	r.agents = assistant(t, fast())
 	r.ask(t, "r2", "/say next")
 	r.turn(t, "r2")
 	if log := r.events(t); !strings.HasSuffix(said(log), "next") || r.status(t, "r2") != chat.RunFinished {
@@ -169,10 +166,7 @@ func (r *fixture) give(t *testing.T, model engine.Model, handle func(context.Con
 	if r.tools, err = r.tools.With(odd); err != nil {
 		t.Fatal(err)
 	}
-	if r.agents, err = agent.NewRegistry(agent.Agent{Name: "assistant", Model: model,
-		Tools: []string{"odd"}}); err != nil {
-		t.Fatal(err)
-	}
+	r.agents = agentsOf(t, named("assistant", model, "odd"))
 }
 
 // A process that was suspended for most of its lease starts no work before it has renewed the lease, and none at all if
@@ -189,11 +183,11 @@ func TestTurn_LeaseAboutToExpire(t *testing.T) {
 				return time.After(d)
 			}
 			model := r.agents
-			a, err := model.Agent("")
+			a, err := model.Agent("", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.give(t, a.Model, func(context.Context, none) (string, error) {
+			r.give(t, a.Candidates[0].Model, func(context.Context, none) (string, error) {
 				r.clock.Advance(16 * time.Second)
 				if taken {
 					r.clock.Advance(5 * time.Second)

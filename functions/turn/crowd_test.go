@@ -95,12 +95,12 @@ func TestTurn_ErrorsOfOneUser(t *testing.T) {
 // crowdOf returns the agents and tools of the undisturbed runs and of each fault.
 func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Model) (*agent.Registry, *tool.Registry) {
 	t.Helper()
-	agents := []agent.Agent{{Name: "calm", Model: calm}}
+	agents := []agent.Agent{named("calm", calm)}
 	for i, name := range names {
 		m, odd := mishaps()[name], fmt.Sprint("odd", i)
-		a := agent.Agent{Name: fmt.Sprint("agent", i), Model: m.model}
-		if a.Model == nil {
-			a.Model = fast()
+		a := named(fmt.Sprint("agent", i), m.model)
+		if a.Candidates[0].Model == nil {
+			a.Candidates[0].Model = fast()
 		}
 		if m.tool != nil {
 			one, err := tool.Define(odd, "Is odd.", "odd", m.tool)
@@ -114,11 +114,7 @@ func crowdOf(t *testing.T, tools *tool.Registry, names []string, calm engine.Mod
 		}
 		agents = append(agents, a)
 	}
-	all, err := agent.NewRegistry(agents...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all, tools
+	return agentsOf(t, agents...), tools
 }
 
 // beside adds another user with a window to the same process. A call that hangs is given up after a second.

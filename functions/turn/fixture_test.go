@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -80,17 +81,14 @@ func newFixture(t *testing.T, model engine.Model) *fixture {
 	r := &fixture{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{},
 		clock: &testClock{}}
 	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
-	agents, err := agent.Samples(model)
-	if err != nil {
-		t.Fatal(err)
-	}
 	tools, err := sharedTools(time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(r.log, nil))
 	r.handler = &handler{
-		tables: table, agents: agents, tools: tools, poster: r.edge, invoker: r.edge, limits: chat.DefaultLimits(),
+		tables: table, agents: assistant(t, model), tools: tools,
+		poster: r.edge, invoker: r.edge, limits: chat.DefaultLimits(),
 		monitor: monitor.New(r.log, "turn", log), log: log, now: r.clock.Now, after: time.After,
 	}
 	r.table = table
@@ -271,4 +269,51 @@ func tellsText(f wire.ServerFrame) bool {
 	events, ok := f.(*wire.Events)
 	return ok && slices.ContainsFunc(events.Events,
 		func(e agui.Event) bool { return e.Type == agui.TextMessageContent })
+}
+
+// assistant returns the deployment's own agents, all with one model.
+func assistant(t *testing.T, model engine.Model) *agent.Registry {
+	t.Helper()
+	set, err := agents.Definitions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := agent.NewRegistry(set, func(agent.Definition) ([]engine.Candidate, error) {
+		return []engine.Candidate{{Model: model}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// agentsOf returns a registry of agents that every user may use. The first is the default.
+func agentsOf(t *testing.T, all ...agent.Agent) *agent.Registry {
+	t.Helper()
+	var definitions []agent.Definition
+	var tools []string
+	models := map[string][]engine.Candidate{}
+	for i, a := range all {
+		a.Grant, a.Default = agent.Open, i == 0
+		definitions, tools = append(definitions, a.Definition), append(tools, a.Tools...)
+		models[a.Name] = a.Candidates
+	}
+	set, err := agent.NewSet(tools, definitions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := agent.NewRegistry(set, func(d agent.Definition) ([]engine.Candidate, error) {
+		return models[d.Name], nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// named returns an agent with the tools.
+func named(name string, model engine.Model, tools ...string) agent.Agent {
+	a := agent.Agent{Definition: agent.Definition{Name: name, Tools: tools}}
+	a.Candidates = []engine.Candidate{{Model: model}}
+	return a
 }

@@ -104,7 +104,11 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 // first attempt. It also ends some seconds before the invocation's deadline (reserve), so that turn can still end the
 // run.
 func (t *turn) open(ctx context.Context, request string) error {
-	left := t.limits.RunTime
+	in, limits := t.lease.Input(), t.limits
+	if a, err := t.agents.Agent(in.Agent, in.Grants); err == nil { // if not, prepare reports it and the run fails
+		limits = a.Limits.Within(limits)
+	}
+	left := limits.RunTime
 	if started := t.lease.Run().Started; !started.IsZero() {
 		left -= t.now().Sub(started)
 	}
@@ -116,7 +120,7 @@ func (t *turn) open(ctx context.Context, request string) error {
 	}
 	uc, err := usercontext.New(work, usercontext.Config{
 		User: t.user, Thread: t.lease.Run().Thread, Run: t.lease.Run().ID, Request: request,
-		Grants: t.lease.Input().Grants, Limits: t.limits, Now: t.now, Gauge: t.gauge,
+		Grants: in.Grants, Limits: limits, Now: t.now, Gauge: t.gauge,
 	})
 	if err != nil {
 		stop()

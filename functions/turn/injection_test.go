@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/chat/chattest"
@@ -66,15 +65,14 @@ func (r *fixture) forbid(t *testing.T, says string) (executed *atomic.Int64) {
 		return gives()
 	})
 	registry, err4 := r.tools.With(read, export, shell)
-	assistant, err5 := r.agents.Agent("")
+	assistant, err5 := r.agents.Agent("", nil)
 	assistant.Tools = append(assistant.Tools, "users_read", "notes_export", "shell")
-	agents, err6 := agent.NewRegistry(assistant)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.tools, r.agents = registry, agents
+	r.tools, r.agents = registry, agentsOf(t, assistant)
 	return executed
 }
 

@@ -144,7 +144,7 @@ func TestTools_IsolationCases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range r.agents.Names() {
-		a, err := r.agents.Agent(name)
+		a, err := r.agents.Agent(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

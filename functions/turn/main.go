@@ -5,11 +5,14 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
+	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/awsenv"
 	"carrel/shared/boot"
+	"carrel/shared/engine"
 	"carrel/shared/gateway"
 	"carrel/shared/gateway/invoke"
 	"carrel/shared/gateway/post"
@@ -29,13 +32,15 @@ func build(env *boot.Env) *handler {
 	config := store.Config{Name: env.Require("TABLE"), Limits: limits, Now: now, Worker: gateway.RequestID}
 	tenancy := boot.Parse(env, "TENANT_ISOLATION", gateway.ParseTenancy)
 	self := env.Require("AWS_LAMBDA_FUNCTION_NAME")
-	agents, err := agent.Samples(scripted.New(scripted.Config{}))
+	set, err := agents.Definitions()
+	env.Check(err)
+	registry, err := agent.NewRegistry(set, modelsOf)
 	env.Check(err)
 	tools, err := sharedTools(now)
 	env.Check(err)
 	return &handler{
 		tables:  usercreds.New(c, env.RequireRole("USER_ROLE"), config),
-		agents:  agents,
+		agents:  registry,
 		tools:   tools,
 		poster:  post.New(c, endpoint),
 		invoker: invoke.New(c, self, tenancy),
@@ -47,4 +52,14 @@ func build(env *boot.Env) *handler {
 		after:   time.After,
 		tenancy: tenancy,
 	}
+}
+
+// modelsOf returns the models of an agent. The built-in model is the only one so far.
+func modelsOf(d agent.Definition) ([]engine.Candidate, error) {
+	for _, name := range d.Models {
+		if name != agent.DefaultModel {
+			return nil, fmt.Errorf("the model %q is unknown; the only one is %s", name, agent.DefaultModel)
+		}
+	}
+	return []engine.Candidate{{Model: scripted.New(scripted.Config{})}}, nil
 }

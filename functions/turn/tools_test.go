@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -138,14 +137,12 @@ func TestTools_CallLimitOverAttempts(t *testing.T) {
 	if r.tools, err = r.tools.With(made.CallsPerRun(2)); err != nil {
 		t.Fatal(err)
 	}
-	assistant, err := r.agents.Agent("")
+	assistant, err := r.agents.Agent("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	assistant.Tools = append(assistant.Tools, "diary")
-	if r.agents, err = agent.NewRegistry(assistant); err != nil {
-		t.Fatal(err)
-	}
+	r.agents = agentsOf(t, assistant)
 	script := strings.Repeat("/call diary {}\n/say next\n", 4)
 	events := r.as(t, "auth0|whole").asks(t, "r1", script, "calculator")
 	want := []tool.Outcome{tool.OK, tool.OK, tool.Limited, tool.Limited}

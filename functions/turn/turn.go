@@ -117,7 +117,8 @@ func (t *turn) run(s start) (agui.Event, error) {
 // skipped calls through the dispatcher.
 func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
 	resolved, errResponses := t.resolved(s)
-	a, errAgent := t.agents.Agent(t.lease.Input().Agent)
+	in := t.lease.Input()
+	a, errAgent := t.agents.Agent(in.Agent, in.Grants)
 	tools, errTools := t.dispatcher(s, a.Tools)
 	history, errHistory := t.history(ctx)
 	if ctx.Err() != nil {
@@ -125,7 +126,7 @@ func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
 	}
 	return engine.Config{
 		User: t.uc, Agent: a.Name, Tools: tools,
-		Models: []engine.Candidate{{Model: a.Model}}, System: []engine.Part{{Text: a.System, Stable: true}},
+		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
 		History: append(history, s.messages...), Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {

@@ -112,8 +112,8 @@ func auditedGuards() []guard {
 		{
 			name: "tools: a run has the grants of its admission", file: "functions/turn/handler.go", row: "D2",
 			test: turn + "TestTools_GrantsOfARun",
-			from: `Grants: t.lease.Input().Grants, Limits`,
-			to:   `Grants: append(t.lease.Input().Grants, "notes"), Limits`,
+			from: `Grants: in.Grants, Limits`,
+			to:   `Grants: append(in.Grants, "notes"), Limits`,
 		},
 	}
 }

@@ -1,69 +1,50 @@
-// Package agent provides agent definitions, the frozen registry of them, and the sample agents of a new deployment.
+// Package agent provides the definitions of agents, which are data, and the frozen registry that gives each agent its
+// model. Function message uses the definitions alone, so that it links no model.
 package agent
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 
-	"carrel/shared/chat"
 	"carrel/shared/engine"
 )
 
-// Agent defines one agent: the model that answers, the system prompt, and the tools that it may request. The user's
-// grants decide whether a requested call is made.
+// Agent is one agent of a deployment, ready to run.
 type Agent struct {
-	Name   string // clients select the agent by it
-	System string
-	Model  engine.Model
-	Tools  []string
+	Definition
+	Candidates []engine.Candidate // its models, the first choice first
 }
 
-// Registry is the frozen set of agents of a deployment. The first agent is the default. A Registry is safe for
-// concurrent use.
+// Registry is the frozen set of agents of a deployment with their models. It is safe for concurrent use.
 type Registry struct {
-	agents []Agent
+	set    *Set
+	models map[string][]engine.Candidate // by the agent's name
 }
 
-// NewRegistry freezes agents. An empty list, an invalid name (chat.CheckID), a duplicate name and an agent without a
-// model are errors.
-func NewRegistry(agents ...Agent) (*Registry, error) {
-	if len(agents) == 0 {
-		return nil, errors.New("register agents: the list is empty")
-	}
-	r := &Registry{}
-	for _, a := range agents {
-		if err := chat.CheckID(a.Name); err != nil {
-			return nil, fmt.Errorf("register agent %q: %w", a.Name, err)
+// NewRegistry freezes the agents of a set. models returns the models of a definition, the first choice first. All runs
+// of the agent share them.
+func NewRegistry(set *Set, models func(Definition) ([]engine.Candidate, error)) (*Registry, error) {
+	r := &Registry{set: set, models: map[string][]engine.Candidate{}}
+	for _, d := range set.definitions {
+		m, err := models(d)
+		if err != nil {
+			return nil, fmt.Errorf("agent %s: %w", d.Name, err)
 		}
-		if a.Model == nil {
-			return nil, fmt.Errorf("register agent %q: it has no model", a.Name)
+		if len(m) == 0 {
+			return nil, fmt.Errorf("agent %s: it has no model", d.Name)
 		}
-		if slices.Contains(r.Names(), a.Name) {
-			return nil, fmt.Errorf("register agent %q: the name is used twice", a.Name)
-		}
-		a.Tools = slices.Clone(a.Tools)
-		r.agents = append(r.agents, a)
+		r.models[d.Name] = m
 	}
 	return r, nil
 }
 
-// Agent returns the agent of that name, or the default for "". It fails with chat.ErrUnknownAgent.
-func (r *Registry) Agent(name string) (Agent, error) {
-	for _, a := range r.agents {
-		if name == "" || a.Name == name {
-			a.Tools = slices.Clone(a.Tools)
-			return a, nil
-		}
+// Agent returns the agent of that name for a user with the grants, or the default for "". Its errors are Set.Find's.
+func (r *Registry) Agent(name string, grants []string) (Agent, error) {
+	d, err := r.set.Find(name, grants)
+	if err != nil {
+		return Agent{}, err
 	}
-	return Agent{}, fmt.Errorf("agent %q: %w", name, chat.ErrUnknownAgent)
+	return Agent{Definition: d, Candidates: r.models[d.Name]}, nil
 }
 
 // Names returns the agents' names, the default first.
-func (r *Registry) Names() []string {
-	names := make([]string, len(r.agents))
-	for i, a := range r.agents {
-		names[i] = a.Name
-	}
-	return names
-}
+func (r *Registry) Names() []string { return r.set.Names() }

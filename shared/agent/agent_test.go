@@ -3,66 +3,137 @@ package agent_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"carrel/shared/agent"
-	"carrel/shared/catalog"
 	"carrel/shared/chat"
+	"carrel/shared/engine"
 	"carrel/shared/model/scripted"
 )
 
-func TestRegistry(t *testing.T) {
-	model := scripted.New(scripted.Config{})
-	tools := []string{"calculator"}
-	r, err := agent.NewRegistry(agent.Agent{Name: "first", Model: model, Tools: tools},
-		agent.Agent{Name: "second", Model: model})
+func folder(files map[string]string) fstest.MapFS {
+	all := fstest.MapFS{}
+	for name, text := range files {
+		all["definitions/"+name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return all
+}
+
+var tools = []string{"calculator", "notes_save", "notes_list", "clock"}
+
+func TestParse(t *testing.T) {
+	set, err := agent.Parse(folder(map[string]string{
+		"auditor.yaml": "grant: audit\nmodels: [cheap, default]\nlimits: {seconds: 60, toolCalls: 3}\n",
+		"helper.yaml":  "default: true\ngrant: none\ninstructions: |\n  Be brief.\ntools: [\"notes_*\", clock]\n",
+	}), tools)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tools[0] = "changed"
-	for asked, want := range map[string]string{"": "first", "first": "first", "second": "second"} {
-		a, err := r.Agent(asked)
-		if err != nil || a.Name != want {
-			t.Errorf("asked for %q: %+v, %v", asked, a, err)
-		}
-		if want == "first" {
-			if a.Tools[0] != "calculator" {
-				t.Errorf("the frozen tools are %v", a.Tools)
-			}
-			a.Tools[0] = "changed again"
-		}
+	if got := set.Names(); !slices.Equal(got, []string{"helper", "auditor"}) {
+		t.Errorf("the agents are %q, want the default first", got)
 	}
-	if _, err := r.Agent("third"); !errors.Is(err, chat.ErrUnknownAgent) {
-		t.Errorf("an agent that is not there: %v", err)
+	d, err := set.Find("", nil)
+	if err != nil || d.Instructions != "Be brief.\n" || !slices.Equal(d.Models, []string{"default"}) ||
+		!slices.Equal(d.Tools, []string{"notes_save", "notes_list", "clock"}) {
+		t.Errorf("the default is %+v, %v", d, err)
 	}
-	if want := []string{"first", "second"}; !slices.Equal(r.Names(), want) {
-		t.Errorf("named %v", r.Names())
+	all := chat.DefaultLimits()
+	a, err := set.Find("auditor", []string{"audit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := a.Limits.Within(all)
+	if got.RunTime != time.Minute || got.ToolCalls != 3 || got.ModelCalls != all.ModelCalls {
+		t.Errorf("its limits are %+v", got)
 	}
 }
 
-func TestNewRegistry_Invalid(t *testing.T) {
-	model := scripted.New(scripted.Config{})
-	fine := agent.Agent{Name: "a", Model: model}
-	for name, agents := range map[string][]agent.Agent{
-		"none": nil, "no name": {{Model: model}}, "bad name": {{Name: "a b", Model: model}}, "no model": {{Name: "a"}},
-		"twice": {fine, fine},
+// A mistake names the file, the line and what to do.
+func TestParse_Mistakes(t *testing.T) {
+	const fine = "default: true\ngrant: none\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"empty file":     {"", "a.yaml:1: the file is empty"},
+		"unknown field":  {fine + "modles: [x]\n", "a.yaml:3: the field modles is unknown; docs/agents.md"},
+		"wrong type":     {fine + "limits:\n  seconds: many\n", "a.yaml:4: "},
+		"bad YAML":       {fine + "tools: [calculator\n", "a.yaml:"},
+		"two documents":  {fine + "---\ngrant: x\n", "more than one YAML document"},
+		"no grant":       {"default: true\n", "a.yaml:1: grant: it is missing"},
+		"grant of words": {"default: true\n\ngrant: a b\n", "a.yaml:3: grant: \"a b\" has a space"},
+		"unknown tool": {fine + "\ntools: [calculatr]\n",
+			"a.yaml:4: tools: no tool matches \"calculatr\"; the tools are calculator, notes_save"},
+		"negative limit":   {fine + "limits: {toolCalls: -1}\n", "a.yaml:3: toolCalls: it is -1"},
+		"no default":       {"grant: none\n", "write default: true in one"},
+		"empty model name": {fine + "models: [\"\"]\n", "a.yaml:3: models: a name is empty"},
 	} {
-		if _, err := agent.NewRegistry(agents...); err == nil {
-			t.Errorf("%s: registered", name)
+		t.Run(name, func(t *testing.T) {
+			_, err := agent.Parse(folder(map[string]string{"a.yaml": c.text}), tools)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+		})
+	}
+	_, err := agent.Parse(folder(map[string]string{"a.yaml": fine, "b b.yaml": fine + "tools: [x]\n"}), tools)
+	for _, want := range []string{"b b.yaml:1: name: ", "b b.yaml:1: default: another agent", "b b.yaml:3: tools: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwant also %s", err, want)
+		}
+	}
+	if _, err := agent.Parse(folder(nil), tools); err == nil {
+		t.Error("a folder without agents was accepted")
+	}
+}
+
+func TestSet_Find(t *testing.T) {
+	set, err := agent.NewSet(nil, agent.Definition{Name: "first", Grant: agent.Open, Default: true},
+		agent.Definition{Name: "auditor", Grant: "audit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		agent  string
+		grants []string
+		want   error
+	}{
+		"the default, without grants":   {"", nil, nil},
+		"by name":                       {"first", nil, nil},
+		"unknown":                       {"third", []string{"audit"}, chat.ErrUnknownAgent},
+		"without its grant":             {"auditor", []string{"audi", "auditor", "none"}, chat.ErrDenied},
+		"with its grant":                {"auditor", []string{"x", "audit"}, nil},
+		"a pattern as the name":         {"*", []string{"audit"}, chat.ErrUnknownAgent},
+		"another case is another agent": {"Auditor", []string{"audit"}, chat.ErrUnknownAgent},
+	} {
+		if _, err := set.Find(c.agent, c.grants); !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 }
 
-func TestSamples(t *testing.T) {
-	r, err := agent.Samples(scripted.New(scripted.Config{}))
+func TestRegistry(t *testing.T) {
+	names := []string{"calculator"}
+	set, err := agent.NewSet(tools, agent.Definition{Name: "first", Grant: agent.Open, Default: true, Tools: names})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := r.Agent(""); err != nil || a.Name != "assistant" || a.System == "" ||
-		!slices.Equal(a.Tools, catalog.Names()) {
-		t.Errorf("the default is %+v, %v", a, err)
+	model := scripted.New(scripted.Config{})
+	r, err := agent.NewRegistry(set, func(agent.Definition) ([]engine.Candidate, error) {
+		return []engine.Candidate{{Model: model}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := agent.Samples(nil); err == nil {
-		t.Error("agents without a model")
+	names[0] = "changed"
+	for range 2 {
+		a, err := r.Agent("", nil)
+		if err != nil || a.Candidates[0].Model != model || !slices.Equal(a.Tools, []string{"calculator"}) {
+			t.Fatalf("the default is %+v, %v", a, err)
+		}
+		a.Tools[0] = "changed again"
+	}
+	none := func(agent.Definition) ([]engine.Candidate, error) { return nil, nil }
+	if _, err := agent.NewRegistry(set, none); err == nil {
+		t.Error("an agent without a model was accepted")
 	}
 }

@@ -35,7 +35,7 @@ func table() map[string]allowed {
 			outside: []string{"github.com/google/jsonschema-go"}},
 		"catalog": {ours: []string{"tool"}},
 		"engine":  {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
-		"agent":   {ours: []string{"chat", "engine", "catalog"}},
+		"agent":   {ours: []string{"chat", "engine"}, outside: []string{"go.yaml.in/yaml/v3"}},
 		"model":   {ours: []string{"chars", "agui", "engine"}},
 		"monitor": {ours: []string{"chat"}},
 		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},

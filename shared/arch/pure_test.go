@@ -27,7 +27,8 @@ func pure() []string {
 // besides returns further imports of packages that tools and agents use. These packages do not pass them on.
 func besides() map[string][]string {
 	return map[string][]string{
-		"shared/engine":             {"runtime/debug"}, // the stack of a panic, for the log
+		"shared/engine":             {"runtime/debug"},                       // the stack of a panic, for the log
+		"shared/agent":              {"go.yaml.in/yaml/v3", "io/fs", "path"}, // the files are embedded ones
 		"shared/chars":              {"github.com/clipperhouse/uax29/v2/graphemes"},
 		"shared/sametext":           {"golang.org/x/text/unicode/norm"},
 		"shared/usercontext":        {"runtime", "runtime/metrics"}, // the size of the heap
@@ -45,7 +46,7 @@ func printing() []string {
 
 // sandboxed reports whether a folder holds tools or agents.
 func sandboxed(dir string) bool {
-	return ofTools(dir) || dir == "shared/agent" || strings.HasPrefix(dir, "shared/agent/")
+	return ofTools(dir) || dir == "agents" || strings.HasPrefix(dir, "agents/")
 }
 
 // reached returns the folders of this module's packages that tools and agents import, directly or indirectly.
@@ -120,9 +121,9 @@ func TestTools_PureImports(t *testing.T) {
 	violations := map[string]string{
 		"fmt.Println: the output": a("shared/tool/diary", `import "fmt"`,
 			"func f() { fmt.Println(`{\"_aws\": {}}`) }"),
-		"a.go:3: println: the output": a("shared/agent", "", "func f() { println(`x`) }"),
+		"a.go:3: println: the output": a("agents", "", "func f() { println(`x`) }"),
 		"shared/util/a.go imports os: tools": a("shared/util", `import "os"`, "var Open = os.Open") +
-			a("shared/agent/mine", `import "carrel/shared/util"`, "var open = util.Open"),
+			a("agents/own", `import "carrel/shared/util"`, "var open = util.Open"),
 		"shared/far/a.go imports syscall:": a("shared/far", `import "syscall"`, "var Kill = syscall.Kill") +
 			a("shared/near", `import "carrel/shared/far"`, "var Kill = far.Kill") +
 			a("shared/tool/diary", `import "carrel/shared/near"`, ""),
@@ -131,7 +132,7 @@ func TestTools_PureImports(t *testing.T) {
 		"reflect", "runtime", "runtime/debug", "plugin", "C",
 		"log", "log/slog", "io/fs", "path/filepath", "text/template", "testing", "golang.org/x/sys/unix",
 		"github.com/aws/aws-sdk-go-v2/config"} {
-		for _, dir := range []string{"shared/tool/diary", "shared/agent", "shared/agent/mine"} {
+		for _, dir := range []string{"shared/tool/diary", "agents", "agents/own"} {
 			violations[dir+"/a.go imports "+imp+": tools"] = a(dir, `import _ "`+imp+`"`, "")
 		}
 	}

@@ -6,7 +6,8 @@ package catalog
 
 import "carrel/shared/tool"
 
-// Grant is one permission that a user's token may carry, with the tools that it allows.
+// Grant is one permission that a user's token may carry, with the tools that it allows. A grant without tools opens
+// agents only.
 type Grant struct {
 	Name  string // the OAuth scope
 	Title string // what the scope allows; the user pool shows it as the scope's description

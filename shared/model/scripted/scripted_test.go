@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"carrel/shared/agent"
+	"carrel/agents"
 	"carrel/shared/agui"
 	"carrel/shared/chat/chattest"
 	"carrel/shared/engine"
@@ -57,11 +57,11 @@ func (c *conversation) ask(question string) agui.Event {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	agents, err := agent.Samples(scripted.New(scripted.Config{}))
+	set, err := agents.Definitions()
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	assistant, err := agents.Agent("")
+	assistant, err := set.Find("", nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func (c *conversation) ask(question string) agui.Event {
 		time.AfterFunc(c.cancel, func() { uc.Cancel(engine.ErrCancelled) })
 	}
 	end, err := engine.Run(uc.Context(), engine.Config{
-		User: uc, Models: []engine.Candidate{{Model: assistant.Model}}, Tools: tools, Sink: c,
-		System: []engine.Part{{Text: assistant.System, Stable: true}}, History: c.folder.Messages(),
+		User: uc, Models: []engine.Candidate{{Model: scripted.New(scripted.Config{})}}, Tools: tools, Sink: c,
+		System: []engine.Part{{Text: assistant.Instructions, Stable: true}}, History: c.folder.Messages(),
 	})
 	if err != nil {
 		c.t.Fatal(err)
