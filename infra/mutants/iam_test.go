@@ -26,11 +26,11 @@ func iamGuards() []guard {
 	case !errors.Is(err, chat.ErrNotFound):
 		return nil, err
 	}
-	d, err := s.RunQueue(ctx)`,
+	d, err := rows.RunQueue()`,
 			to: `	case err != nil && !errors.Is(err, chat.ErrNotFound):
 		return nil, err
 	}
-	d, err := s.RunQueue(ctx)`,
+	d, err := rows.RunQueue()`,
 		},
 		{
 			name: "iam: the checked request is the executed one", file: "infra/local/dynamodb/access/access.go",

@@ -133,9 +133,7 @@ func listGuards() []guard {
 		},
 		{
 			name: "lists: the first page of runs has all that have not ended", file: recent, test: test,
-			from: `	if before == "" {
-		for _, id := range d.All() {`, to: `	if before == "everything" {
-		for _, id := range d.All() {`,
+			from: `s.listedRuns(ctx, rows, before == "")`, to: `s.listedRuns(ctx, rows, false)`,
 		},
 		{
 			name: "lists: a page does not repeat the row of its cursor", file: recent, test: test,
@@ -143,7 +141,7 @@ func listGuards() []guard {
 		},
 		{
 			name: "lists: an erased user has no runs", file: recent, test: test,
-			from: `if err == nil && d.Erasing {`, to: `if err == nil && d.Erasing && d.Version < 0 {`,
+			from: `if err == nil && queue.Erasing {`, to: `if err == nil && queue.Erasing && queue.Version < 0 {`,
 		},
 		{
 			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end_write.go",

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/chat"
@@ -21,6 +19,11 @@ type Cancelled struct {
 // ended. For an unknown run it fails with chat.ErrNotFound and stores nothing. If Cancel ended the run, a slot may be
 // free, and the caller calls StartQueued.
 func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
+	return s.cancel(ctx, id, nil)
+}
+
+// cancel makes its first attempt by the run and the run queue of first; without them it reads both.
+func (s *Store) cancel(ctx context.Context, id chat.RunID, first *Rows) (Cancelled, error) {
 	if err := checkID("run", id); err != nil {
 		return Cancelled{}, err
 	}
@@ -28,10 +31,11 @@ func (s *Store) Cancel(ctx context.Context, id chat.RunID) (Cancelled, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		r, queue, err := s.runAndQueue(ctx, id)
+		r, queue, err := s.runAndQueue(ctx, id, first)
 		if err != nil {
 			return Cancelled{}, err
 		}
+		first = nil
 		if r.ID == "" {
 			return Cancelled{}, fmt.Errorf("cancel a run: %w", chat.ErrNotFound)
 		}
@@ -136,7 +140,7 @@ func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		r, queue, err := s.runAndQueue(ctx, id)
+		r, queue, err := s.runAndQueue(ctx, id, nil)
 		switch {
 		case err != nil:
 			return Run{}, err
@@ -166,22 +170,26 @@ func (s *Store) ExpireQueued(ctx context.Context, id chat.RunID) (Run, error) {
 	}
 }
 
-// runAndQueue reads a run and the run queue, each consistently. The run is zero if it does not exist.
-func (s *Store) runAndQueue(ctx context.Context, id chat.RunID) (r runItem, queue queueItem, err error) {
-	found, err := s.t.getAll(ctx, []key{s.runKey(id), s.queueKey()})
-	if err == nil {
-		err = errors.Join(
-			attributevalue.UnmarshalMap(found[s.runKey(id).sk], &r),
-			attributevalue.UnmarshalMap(found[s.queueKey().sk], &queue),
-		)
+// runAndQueue reads a run and the run queue, each consistently, or takes them from rows. The run is zero if it does not
+// exist.
+func (s *Store) runAndQueue(
+	ctx context.Context, id chat.RunID, rows *Rows,
+) (r runItem, queue queueItem, err error) {
+	if rows == nil {
+		if rows, err = s.Rows(ctx, Select{Run: id, Queue: true}); err != nil {
+			return r, queue, err
+		}
+	}
+	if _, err = rows.get(s.runKey(id), &r); err == nil {
+		queue, err = s.queueItem(rows.get)
 	}
 	if err != nil {
-		return r, queue, fmt.Errorf("read a run and the run queue: %w", err)
+		return r, queue, fmt.Errorf("decode a run and the run queue: %w", err)
 	}
 	if s.t.expired(r.Expires) {
 		r = runItem{}
 	}
-	return r, s.t.current(queue), nil
+	return r, queue, nil
 }
 
 func runOf(item attributes) (Run, error) {

@@ -49,11 +49,15 @@ func (s *Store) connectionItem(c chat.Connection) connectionItem {
 // Connection reads one of the user's connections. It fails with chat.ErrNotFound, or with chat.ErrForeign for a row
 // that was written for another user.
 func (s *Store) Connection(ctx context.Context, id chat.ConnectionID) (chat.Connection, error) {
+	return s.connectionFrom(s.t.reader(ctx), id)
+}
+
+func (s *Store) connectionFrom(read reader, id chat.ConnectionID) (chat.Connection, error) {
 	if err := checkConnectionID(id); err != nil {
 		return chat.Connection{}, err
 	}
 	var row connectionItem
-	found, err := s.t.get(ctx, s.connectionKey(id), &row)
+	found, err := read(s.connectionKey(id), &row)
 	if err != nil {
 		return chat.Connection{}, fmt.Errorf("read a connection: %w", err)
 	}

@@ -33,13 +33,19 @@ type erasureItem struct {
 
 // Rename sets the title of a thread and returns the thread. It fails with chat.ErrNotFound.
 func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thread, error) {
+	return s.rename(ctx, id, title, s.t.reader(ctx))
+}
+
+// rename makes its first attempt by what first reads.
+func (s *Store) rename(ctx context.Context, id chat.ThreadID, title string, first reader) (Thread, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n := 1; ; n++ {
-		was, err := s.threadItem(ctx, id)
+		was, err := s.threadItem(first, id)
 		if err != nil {
 			return Thread{}, err
 		}
+		first = s.t.reader(ctx)
 		if was.Deleted != 0 {
 			return Thread{}, fmt.Errorf("rename a thread: %w", chat.ErrNotFound)
 		}
@@ -69,12 +75,12 @@ func (s *Store) Rename(ctx context.Context, id chat.ThreadID, title string) (Thr
 }
 
 // threadItem reads a thread, also a deleted one. It fails with chat.ErrNotFound.
-func (s *Store) threadItem(ctx context.Context, id chat.ThreadID) (threadItem, error) {
+func (s *Store) threadItem(read reader, id chat.ThreadID) (threadItem, error) {
 	var item threadItem
 	if err := checkID("thread", id); err != nil {
 		return item, err
 	}
-	found, err := s.t.get(ctx, s.threadKey(id), &item)
+	found, err := read(s.threadKey(id), &item)
 	if err != nil {
 		return item, fmt.Errorf("read a thread: %w", err)
 	}
@@ -89,13 +95,19 @@ func (s *Store) threadItem(ctx context.Context, id chat.ThreadID) (threadItem, e
 // returns the thread with its last Updated and without a title, also if it was deleted before. It fails with
 // chat.ErrNotFound.
 func (s *Store) Delete(ctx context.Context, id chat.ThreadID) (Thread, error) {
+	return s.delete(ctx, id, s.t.reader(ctx))
+}
+
+// delete makes its first attempt by what first reads.
+func (s *Store) delete(ctx context.Context, id chat.ThreadID, first reader) (Thread, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n := 1; ; n++ {
-		was, err := s.threadItem(ctx, id)
+		was, err := s.threadItem(first, id)
 		if err != nil {
 			return Thread{}, err
 		}
+		first = s.t.reader(ctx)
 		if was.Deleted != 0 {
 			return s.t.thread(was), nil
 		}
@@ -140,13 +152,17 @@ func (s *Store) mark(ctx context.Context, was threadItem) (threadItem, error) {
 // CancelRuns cancels all runs of a deleted thread, including queued ones. For any other thread it does nothing. Ended
 // runs may have freed slots, so the caller calls StartQueued.
 func (s *Store) CancelRuns(ctx context.Context, id chat.ThreadID) ([]Cancelled, error) {
-	switch _, err := s.Thread(ctx, id); {
+	rows, err := s.Rows(ctx, Select{Thread: id, Queue: true}) // after the mark no run of the thread is admitted
+	if err != nil {
+		return nil, err
+	}
+	switch _, err := rows.Thread(); {
 	case err == nil:
 		return nil, nil
 	case !errors.Is(err, chat.ErrNotFound):
 		return nil, err
 	}
-	d, err := s.RunQueue(ctx) // after the mark no run of the thread is admitted
+	d, err := rows.RunQueue()
 	if err != nil {
 		return nil, err
 	}

@@ -30,13 +30,19 @@ type userErasureItem struct {
 // for a user without data. From then on every request of the user fails with chat.ErrClosed. If the user is marked
 // already, it changes nothing. EraseUser erases the data.
 func (s *Store) RequestErasure(ctx context.Context) error {
+	return s.requestErasure(ctx, s.t.reader(ctx))
+}
+
+// requestErasure makes its first attempt by what first reads.
+func (s *Store) requestErasure(ctx context.Context, first reader) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n := 1; ; n++ {
-		queue, err := s.queueItem(ctx)
+		queue, err := s.queueItem(first)
 		if err != nil || queue.Erasing {
 			return err
 		}
+		first = s.t.reader(ctx)
 		err = s.markUser(ctx)
 		if err == nil {
 			return nil
@@ -75,9 +81,9 @@ func (s *Store) markUser(ctx context.Context) error {
 }
 
 // queueItem reads the run queue, consistently. It returns the zero item once the refusal of an erased user has ended.
-func (s *Store) queueItem(ctx context.Context) (queueItem, error) {
+func (s *Store) queueItem(read reader) (queueItem, error) {
 	var item queueItem
-	if _, err := s.t.get(ctx, s.queueKey(), &item); err != nil {
+	if _, err := read(s.queueKey(), &item); err != nil {
 		return queueItem{}, fmt.Errorf("read the run queue: %w", err)
 	}
 	return s.t.current(item), nil
@@ -92,8 +98,10 @@ func (t *Table) current(item queueItem) queueItem {
 }
 
 // Open fails with chat.ErrClosed if the user is being erased or was erased within the last 24 hours.
-func (s *Store) Open(ctx context.Context) error {
-	queue, err := s.queueItem(ctx)
+func (s *Store) Open(ctx context.Context) error { return s.checkOpen(s.t.reader(ctx)) }
+
+func (s *Store) checkOpen(read reader) error {
+	queue, err := s.queueItem(read)
 	if err != nil {
 		return err
 	}
@@ -160,7 +168,7 @@ func (s *Store) stop(ctx context.Context, r runItem) (works bool, err error) {
 // erasingQueue reads the run queue of a user who is being erased. It fails with chat.ErrNotFound for any other user:
 // nothing is erased without the mark.
 func (s *Store) erasingQueue(ctx context.Context) (queueItem, error) {
-	queue, err := s.queueItem(ctx)
+	queue, err := s.queueItem(s.t.reader(ctx))
 	if err == nil && !queue.Erasing {
 		err = fmt.Errorf("the user is not marked for erasure: %w", chat.ErrNotFound)
 	}
@@ -226,7 +234,7 @@ func (s *Store) refuseErased(ctx context.Context, queue queueItem) error {
 func (s *Store) eraseConnections(ctx context.Context, farewell func([]chat.Connection) error) error {
 	notified := map[chat.ConnectionID]bool{}
 	return s.again(ctx, "erase the connections", func(ctx context.Context) error {
-		sessions, err := s.sessionsItem(ctx)
+		sessions, err := s.sessionsItem(s.t.reader(ctx))
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (s *Store) Log(
 		return nil, err
 	}
 	after = max(after, 0)
-	items, err := s.records(ctx, thread, epoch, after+1, max(limit, 1))
+	items, _, err := s.records(ctx, thread, epoch, after+1, max(limit, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -46,18 +46,48 @@ func (s *Store) Log(
 			items = append([]recordItem{before}, items...)
 		}
 	}
-	records := make([]Record, 0, len(items))
-	for _, i := range items[:min(len(items), max(limit, 1))] {
+	records, _, err := decoded(items[:min(len(items), max(limit, 1))])
+	return records, err
+}
+
+// LogPage is the part of a thread's log that one request read.
+type LogPage struct {
+	Records []Record
+	End     bool // the log ended behind Records when it was read
+}
+
+// LogPage reads the records that begin after a position, consistently and in order, in one request. It returns at most
+// limit records and at most 1 MB, and stops where Log stops. If the position is inside a record, it leaves out the rest
+// of that record, which Log returns.
+func (s *Store) LogPage(
+	ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, after chat.Seq, limit int,
+) (LogPage, error) {
+	if err := checkLog(thread, epoch); err != nil {
+		return LogPage{}, err
+	}
+	items, end, err := s.records(ctx, thread, epoch, max(after, 0)+1, max(limit, 1))
+	if err != nil {
+		return LogPage{}, err
+	}
+	records, whole, err := decoded(items)
+	return LogPage{Records: records, End: end && whole}, err
+}
+
+// decoded decodes records until one cannot be decoded. It fails if the first record cannot. whole is true if it has
+// decoded all.
+func decoded(items []recordItem) (records []Record, whole bool, err error) {
+	records = make([]Record, 0, len(items))
+	for _, i := range items {
 		r, err := i.record()
 		if err != nil && len(records) > 0 {
-			return records, nil // a request for the following records returns the error
+			return records, false, nil // a request for the following records returns the error
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		records = append(records, r)
 	}
-	return records, nil
+	return records, true, nil
 }
 
 // Last returns the last record of a thread's log, read consistently, or the zero Record if the log is empty. For a
@@ -80,15 +110,15 @@ func checkLog(thread chat.ThreadID, epoch chat.Epoch) error {
 	return errors.Join(checkID("thread", thread), checkID("epoch", epoch))
 }
 
-// records returns at most limit records that begin at from or later, from one request. If the first one has expired it
-// returns none, so that records which TTL has not deleted yet cost no more requests.
+// records returns at most limit records that begin at from or later, from one request. end is true if no record follows
+// them. If the first one has expired it returns none, so that records which TTL has not deleted yet cost no more
+// requests.
 func (s *Store) records(
 	ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, from chat.Seq, limit int,
-) ([]recordItem, error) {
-	var items []recordItem
+) (items []recordItem, end bool, err error) {
 	q := s.recordSpan(thread, epoch, from, lastSeq)
 	q.page, q.once = limit, true
-	_, err := s.t.each(ctx, q, func(item attributes) (bool, error) {
+	end, err = s.t.each(ctx, q, func(item attributes) (bool, error) {
 		var r recordItem
 		if err := attributevalue.UnmarshalMap(item, &r); err != nil {
 			return false, err
@@ -100,9 +130,9 @@ func (s *Store) records(
 		return len(items) < limit, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
+		return nil, false, fmt.Errorf("read the log: %w", err)
 	}
-	return items, nil
+	return items, end, nil
 }
 
 // eachRecord calls f with the records of a span, in order, until f returns false.

@@ -19,7 +19,7 @@ func (s *Store) StartQueued(ctx context.Context) ([]Run, error) {
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
-		item, err := s.queueItem(ctx)
+		item, err := s.queueItem(s.t.reader(ctx))
 		if err != nil || item.Erasing || len(item.Queued) == 0 {
 			return nil, err
 		}

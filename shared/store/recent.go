@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,25 +72,7 @@ func (s *Store) Runs(
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
-	d, err := s.RunQueue(ctx) // read after the index, so it has all runs admitted since
-	if err == nil && d.Erasing {
-		err = chat.ErrClosed
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("list runs: %w", err)
-	}
-	keys := make([]key, 0, len(rows)+len(d.Slots)+len(d.Queued))
-	for _, row := range rows {
-		keys = append(keys, key{s.pk, row.SK})
-	}
-	if before == "" {
-		for _, id := range d.All() {
-			if k := s.runKey(id); !slices.Contains(keys, k) {
-				keys = append(keys, k)
-			}
-		}
-	}
-	found, err := s.t.getAll(ctx, keys)
+	keys, found, err := s.listedRuns(ctx, rows, before == "")
 	if err != nil {
 		return nil, "", fmt.Errorf("list runs: %w", err)
 	}
@@ -111,6 +94,38 @@ func (s *Store) Runs(
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(string(b.ID), string(a.ID)))
 	})
 	return page, next, nil
+}
+
+// listedRuns reads the runs of a page of the index, and with all also the runs that have not ended. It reads the run
+// queue after the index, so that it has all runs admitted since, and in one request with the runs of the page. It fails
+// with chat.ErrClosed for a user who is being erased.
+func (s *Store) listedRuns(
+	ctx context.Context, rows []recentItem, all bool,
+) (keys []key, found map[string]attributes, err error) {
+	for _, row := range rows {
+		keys = append(keys, key{s.pk, row.SK})
+	}
+	if found, err = s.t.getAll(ctx, append([]key{s.queueKey()}, keys...)); err != nil {
+		return nil, nil, err
+	}
+	queue, err := s.queueItem(func(k key, into any) (bool, error) {
+		return found[k.sk] != nil, attributevalue.UnmarshalMap(found[k.sk], into)
+	})
+	if err == nil && queue.Erasing {
+		err = chat.ErrClosed
+	}
+	if err != nil || !all {
+		return keys, found, err
+	}
+	var more []key
+	for _, id := range queue.queue().All() {
+		if k := s.runKey(id); !slices.Contains(keys, k) {
+			more = append(more, k)
+		}
+	}
+	older, err := s.t.getAll(ctx, more)
+	maps.Copy(found, older)
+	return append(keys, more...), found, err
 }
 
 // recent reads a page of the index, newest row first, and returns the cursor of the next page.

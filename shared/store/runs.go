@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -83,6 +85,49 @@ func (s *Store) Input(ctx context.Context, id chat.RunID) (Admission, error) {
 	return item.admission()
 }
 
+// Inputs reads the inputs of runs, in two requests for up to 100 runs. A run without a record or without an input is
+// left out.
+func (s *Store) Inputs(ctx context.Context, ids []chat.RunID) (map[chat.RunID]Admission, error) {
+	var keys []key
+	for _, id := range ids {
+		if err := checkID("run", id); err != nil {
+			return nil, err
+		}
+		keys = append(keys, s.runKey(id))
+	}
+	found, err := s.t.getAll(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	inputs := map[key]chat.RunID{}
+	for _, id := range ids {
+		r, err := asRun(found[s.runKey(id).sk])
+		if err != nil {
+			return nil, err
+		}
+		if r.ID != "" && !s.t.expired(r.Expires) {
+			inputs[s.inputKey(id, r.Input)] = id
+		}
+	}
+	if found, err = s.t.getAll(ctx, slices.Collect(maps.Keys(inputs))); err != nil {
+		return nil, fmt.Errorf("read the inputs of runs: %w", err)
+	}
+	all := map[chat.RunID]Admission{}
+	for k, id := range inputs {
+		var item inputItem
+		if found[k.sk] == nil {
+			continue
+		}
+		if err := attributevalue.UnmarshalMap(found[k.sk], &item); err != nil {
+			return nil, fmt.Errorf("read the input of run %s: %w", id, err)
+		}
+		if all[id], err = item.admission(); err != nil {
+			return nil, fmt.Errorf("input of run %s: %w", id, err)
+		}
+	}
+	return all, nil
+}
+
 func (i inputItem) admission() (a Admission, err error) {
 	if err := json.Unmarshal([]byte(i.Input), &a); err != nil {
 		return a, fmt.Errorf("read a run's input: %w", err)
@@ -105,7 +150,7 @@ func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
 
 // RunQueue reads the user's run queue, consistently.
 func (s *Store) RunQueue(ctx context.Context) (runqueue.Queue, error) {
-	item, err := s.queueItem(ctx)
+	item, err := s.queueItem(s.t.reader(ctx))
 	return item.queue(), err
 }
 

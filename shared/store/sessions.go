@@ -73,8 +73,8 @@ func (s *Store) again(ctx context.Context, what string, try func(context.Context
 	}
 }
 
-func (s *Store) sessionsItem(ctx context.Context) (item sessionsItem, err error) {
-	if _, err := s.t.get(ctx, s.sessionsKey(), &item); err != nil {
+func (s *Store) sessionsItem(read reader) (item sessionsItem, err error) {
+	if _, err := read(s.sessionsKey(), &item); err != nil {
 		return item, fmt.Errorf("read the sessions: %w", err)
 	}
 	return item, nil
@@ -111,7 +111,7 @@ func (i sessionsItem) room(id string, limit int, now time.Time) (stale, oldest [
 
 // open makes one attempt to record a connection: its owner record, its row and its entry, in one transaction.
 func (s *Store) open(ctx context.Context, o *opening) error {
-	item, err := s.sessionsItem(ctx)
+	item, err := s.sessionsItem(s.t.reader(ctx))
 	if err != nil {
 		return err
 	}

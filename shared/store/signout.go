@@ -26,13 +26,19 @@ type Ending struct {
 // removed in the same transaction and returned. The caller notifies and closes them. A connection whose owner record
 // names another user is not returned.
 func (s *Store) EndSessions(ctx context.Context, e Ending) ([]chat.ConnectionID, error) {
+	return s.endSessions(ctx, e, s.t.reader(ctx))
+}
+
+// endSessions makes its first attempt by what first reads.
+func (s *Store) endSessions(ctx context.Context, e Ending, first reader) ([]chat.ConnectionID, error) {
 	ended := map[chat.ConnectionID]bool{} // by any attempt: the answer to a successful one may be lost
 	var foreign []chat.ConnectionID
 	err := s.again(ctx, "end the sessions", func(ctx context.Context) error {
-		item, err := s.sessionsItem(ctx)
+		item, err := s.sessionsItem(first)
 		if err != nil {
 			return err
 		}
+		first = s.t.reader(ctx)
 		ids := asIDs(slices.Sorted(maps.Keys(item.Open)))
 		parts := []types.TransactWriteItem{s.endPart(item, e)}
 		for _, id := range ids {
@@ -117,14 +123,14 @@ type Sessions struct {
 
 // Sessions reads which sign-ins of the user are refused. Operators use it.
 func (s *Store) Sessions(ctx context.Context) (Sessions, error) {
-	item, err := s.sessionsItem(ctx)
+	item, err := s.sessionsItem(s.t.reader(ctx))
 	return Sessions{Before: fromSeconds(item.Before), Barred: item.Barred}, err
 }
 
 // Unbar lets a user whom EndSessions barred sign in again. For any other user it changes nothing.
 func (s *Store) Unbar(ctx context.Context) error {
 	return s.again(ctx, "unbar a user", func(ctx context.Context) error {
-		item, err := s.sessionsItem(ctx)
+		item, err := s.sessionsItem(s.t.reader(ctx))
 		if err != nil || !item.Barred {
 			return err
 		}

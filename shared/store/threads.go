@@ -38,11 +38,15 @@ func (t Thread) recent() string {
 
 // Thread reads a thread, consistently. It fails with chat.ErrNotFound.
 func (s *Store) Thread(ctx context.Context, id chat.ThreadID) (Thread, error) {
+	return s.threadFrom(s.t.reader(ctx), id)
+}
+
+func (s *Store) threadFrom(read reader, id chat.ThreadID) (Thread, error) {
 	if err := checkID("thread", id); err != nil {
 		return Thread{}, err
 	}
 	var item threadItem
-	found, err := s.t.get(ctx, s.threadKey(id), &item)
+	found, err := read(s.threadKey(id), &item)
 	if err != nil {
 		return Thread{}, fmt.Errorf("read a thread: %w", err)
 	}

@@ -30,7 +30,10 @@ func callers() map[string]string {
 		"Store.CancelRuns": "MU", "Store.Log": "M", "Store.Last": "M", "Store.Transcripts": "MU",
 		"Store.SaveNote": "U", "Store.Notes": "U", "Store.DeleteNote": "U",
 		"Store.Admit": "M", "Store.Run": "U", "Store.Runs": "M", "Store.Input": "M", "Store.RunQueue": "MU",
-		"Store.Cancel":      "MO",
+		"Store.Cancel": "MO",
+		"Store.Rows":   "MU", "Store.Inputs": "M", "Store.LogPage": "M",
+		"Rows.Connection": "M", "Rows.Thread": "MU", "Rows.RunQueue": "MU", "Rows.Open": "M", "Rows.Cancel": "M",
+		"Rows.Rename": "M", "Rows.Delete": "M", "Rows.EndSessions": "M", "Rows.RequestErasure": "M",
 		"Store.StartQueued": "MU", "Store.Claim": "U", "Store.ClaimExpired": "U", "Store.ExpireQueued": "U",
 		"Store.ClaimUnclaimed": "U", "Store.LookAgain": "U", "Store.Release": "U",
 		"Store.RequestErasure": "M", "Store.Open": "M", "Store.StopAll": "U", "Store.EraseUser": "U",
@@ -46,7 +49,7 @@ func callers() map[string]string {
 // partitions with similar names. The user's role may call none of them, not even for its own user.
 func beyondUser() []string {
 	return []string{"Store.Connect", "Store.Disconnect", "Store.EndSessions", "Store.Lost", "Store.Verify",
-		"Store.Orphans", "Table.Owner", "Table.Live", "Table.ForOperator",
+		"Store.Orphans", "Rows.EndSessions", "Table.Owner", "Table.Live", "Table.ForOperator",
 		"Table.Due", "Table.LiveOf", "Store.Threads", "Store.Runs"}
 }
 

@@ -16,9 +16,9 @@ import (
 	"carrel/shared/store"
 )
 
-// The isolation suite: one user, the caller, calls every method of Store, Lease and Table while another user has every
-// kind of item in the same table. No call may change an item of the other user or return text of the other user. A
-// method without a case fails the suite.
+// The isolation suite: one user, the caller, calls every method of Store, Rows, Lease and Table while another user has
+// every kind of item in the same table. No call may change an item of the other user or return text of the other user.
+// A method without a case fails the suite.
 
 // caller is the user who calls the methods.
 type caller struct {

@@ -39,7 +39,7 @@ func Methods(t *testing.T, db *dynamodb.Client, name, as string, f func(method s
 func Uncovered[P any](cases map[string]P) []string {
 	methods := []string{}
 	for _, typ := range []reflect.Type{reflect.TypeFor[*store.Table](), reflect.TypeFor[*store.Store](),
-		reflect.TypeFor[*store.Lease]()} {
+		reflect.TypeFor[*store.Lease](), reflect.TypeFor[*store.Rows]()} {
 		for m := range typ.Methods() {
 			methods = append(methods, typ.Elem().Name()+"."+m.Name)
 		}

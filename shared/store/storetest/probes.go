@@ -15,8 +15,8 @@ import (
 // probes returns the isolation cases by method.
 func probes() map[string]probe {
 	all := tableProbes()
-	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), noteProbes(),
-		erasureProbes(), runProbes(), sweepProbes(), leaseProbes()} {
+	for _, more := range []map[string]probe{connectionProbes(), sessionProbes(), threadProbes(), rowsProbes(),
+		noteProbes(), erasureProbes(), runProbes(), sweepProbes(), leaseProbes()} {
 		maps.Copy(all, more)
 	}
 	return all
@@ -84,6 +84,9 @@ func runProbes() map[string]probe {
 		"Store.Runs": {other: empty, call: caller.listedRuns},
 		"Store.Input": {other: notFound, reads: true, unsafe: true, call: func(c caller) (any, error) {
 			return c.store.Input(c.T.Context(), c.run)
+		}},
+		"Store.Inputs": {other: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
+			return c.store.Inputs(c.T.Context(), []chat.RunID{c.run, c.queued})
 		}},
 		"Store.RunQueue": {other: succeeds, call: func(c caller) (any, error) {
 			q, err := c.store.RunQueue(c.T.Context())

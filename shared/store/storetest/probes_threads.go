@@ -44,6 +44,10 @@ func threadProbes() map[string]probe {
 		"Store.Log": {other: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
 			return c.store.Log(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
 		}},
+		"Store.LogPage": {other: empty, reads: true, unsafe: true, call: func(c caller) (any, error) {
+			page, err := c.store.LogPage(c.T.Context(), c.thread, c.ownEpoch(), 0, 99)
+			return page.Records, err
+		}},
 		"Store.Last": {other: skipped, unsafe: true, call: func(c caller) (any, error) {
 			if r, err := c.store.Last(c.T.Context(), c.thread, c.epoch); err != nil || r.Last != 0 {
 				return nil, fmt.Errorf("with the epoch of the other user the last record is %+v, %w", r, err)
