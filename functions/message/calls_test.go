@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/store"
+	"carrel/shared/wire"
 )
 
 // heldCalls moves the rig to a table and an edge whose calls are counted. Call it inside calls.Run, with the t of Run.
@@ -34,4 +37,57 @@ func TestRun_SequentialCalls(t *testing.T) {
 			t.Errorf("turn is invoked after %d sequential calls, want 4:\n%s", got, calls)
 		}
 	})
+}
+
+// smallFrames are the frames but for hello and run, with the sequential calls from each to its answer: the last of them
+// is the answer's post, or the post to the last connection that signOut ends.
+func smallFrames() map[wire.Type]smallFrame {
+	return map[wire.Type]smallFrame{
+		wire.TypePing:    {`"threadId":"t","cursor":{"epoch":"%s","seq":4}`, "post pong", 2},
+		wire.TypeHistory: {`"threadId":"t"`, "post history", 3},
+		wire.TypeRename:  {`"threadId":"t","title":"another"`, "post done", 3},
+		wire.TypeDelete:  {`"threadId":"t"`, "post done", 4},
+		wire.TypeCancel:  {`"runId":"r1"`, "post accepted", 3},
+		wire.TypeRuns:    {`"limit":9`, "post runs", 3},
+		wire.TypeThreads: {`"limit":9`, "post threads", 4},
+		wire.TypeErase:   {`"confirm":true`, "post accepted", 3},
+		wire.TypeSignOut: {`"everywhere":true`, "post error", 3},
+	}
+}
+
+type smallFrame struct {
+	fields, answer string
+	want           int
+}
+
+// TestFrame_SequentialCalls bounds the calls of each small frame. A frame type without a row fails.
+func TestFrame_SequentialCalls(t *testing.T) {
+	for _, typ := range wire.ClientTypes() {
+		frame, known := smallFrames()[typ]
+		if !known {
+			if typ != wire.TypeHello && typ != wire.TypeRun {
+				t.Errorf("%s has no row in smallFrames", typ)
+			}
+			continue
+		}
+		t.Run(string(typ), func(t *testing.T) {
+			r := newRig(t)
+			calls := r.newCalls()
+			calls.Run(t, func(t *testing.T) {
+				r.heldCalls(t, calls)
+				w := r.window("alice", "w1=")
+				w.send(hi)
+				w.does("r1", "one", typ != wire.TypeCancel && typ != wire.TypeErase)
+				fields := frame.fields
+				if strings.Contains(fields, "%s") {
+					fields = fmt.Sprintf(fields, w.epoch())
+				}
+				calls.Reset()
+				w.send(fmt.Sprintf(`{"type":%q,%s}`, typ, fields))
+				if got := calls.Round(frame.answer); got != frame.want {
+					t.Errorf("%s is answered after %d sequential calls, want %d:\n%s", typ, got, frame.want, calls)
+				}
+			})
+		})
+	}
 }

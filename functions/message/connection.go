@@ -7,6 +7,7 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
+	"carrel/shared/store"
 	"carrel/shared/wire"
 )
 
@@ -31,8 +32,30 @@ func (e noConnection) Unwrap() error { return e.reason }
 // record that names no owner is compared by the owner record of the connection instead. Without a record it fails with
 // a noConnection. Every frame passes this check or that of watch before anything is answered or changed.
 func (r *request) ownConnection(ctx context.Context) (chat.Connection, error) {
+	return r.own(ctx, func() (chat.Connection, error) { return r.store.Connection(ctx, r.in.Connection) })
+}
+
+// ownRows reads the selected rows and the record of the connection in one request, and checks the record as
+// ownConnection does.
+func (r *request) ownRows(ctx context.Context, selected store.Select) (*store.Rows, error) {
+	selected.Connection = r.in.Connection
+	var rows *store.Rows
+	_, err := r.own(ctx, func() (c chat.Connection, err error) {
+		if rows, err = r.store.Rows(ctx, selected); err != nil {
+			return c, err
+		}
+		return rows.Connection()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// own checks the record of the connection that read returns: see ownConnection.
+func (r *request) own(ctx context.Context, read func() (chat.Connection, error)) (chat.Connection, error) {
 	return r.read(func() (chat.Connection, error) {
-		c, err := r.store.Connection(ctx, r.in.Connection)
+		c, err := read()
 		if errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign) {
 			return c, r.missing(ctx)
 		}

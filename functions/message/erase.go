@@ -40,7 +40,7 @@ func parseEraseAuth(text string) (eraseAuth, error) {
 // and sweep invokes it again until none is left. A repeated request gets the same answer and needs no new sign-in.
 func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 	if no := r.mayErase(); no != nil {
-		switch err := r.store.Open(ctx); {
+		switch err := r.rows.Open(); {
 		case err == nil:
 			r.countRefusal(ctx, no.Code)
 			return r.answer(ctx, no)
@@ -48,7 +48,7 @@ func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 			return err
 		}
 	}
-	if err := r.store.RequestErasure(ctx); err != nil {
+	if err := r.rows.RequestErasure(ctx); err != nil {
 		return err
 	}
 	err := r.answer(ctx, &wire.Accepted{RequestID: r.id, State: stateErasing})

@@ -47,6 +47,7 @@ type request struct {
 	id     string // the frame's requestId
 	posted int    // messages that were posted
 	store  *store.Store
+	rows   *store.Rows // what dispatch has read for the frame's handler
 	log    *slog.Logger
 
 	record       lasthop.Record // the record of the connection as last read; zero: not read yet

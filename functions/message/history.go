@@ -17,7 +17,7 @@ func (r *request) history(ctx context.Context, f *wire.History) error {
 	if limit == 0 {
 		limit = pageSize
 	}
-	t, err := r.store.Thread(ctx, f.ThreadID)
+	t, err := r.rows.Thread()
 	if errors.Is(err, chat.ErrNotFound) {
 		return r.answer(ctx, &wire.HistoryPage{RequestID: r.id, ThreadID: f.ThreadID})
 	}

@@ -13,38 +13,66 @@ import (
 
 // ping answers with the position of the thread and the runs of the user. The client compares them with its own state.
 func (r *request) ping(ctx context.Context, f *wire.Ping) error {
-	row, err := r.ownConnection(ctx)
+	rows, t, last, err := r.position(ctx, f)
 	if err != nil {
 		return err
 	}
-	pong := &wire.Pong{RequestID: r.id, ThreadID: f.ThreadID}
-	var t store.Thread
-	var last store.Record
-	if f.ThreadID != "" {
-		t, err = r.store.Thread(ctx, f.ThreadID)
-		if err != nil && !errors.Is(err, chat.ErrNotFound) {
-			return err
-		}
-		if err == nil {
-			last, err = r.store.Last(ctx, t.ID, t.Epoch)
-			if err != nil && !errors.Is(err, store.ErrUnreadable) {
-				return err
-			}
-			pong.Epoch, pong.Head, pong.Interrupted = t.Epoch, max(t.Head, last.Last), len(t.Interrupts) > 0
-		}
-	}
-	d, err := r.runQueue(ctx)
+	d, err := openQueue(rows.RunQueue())
 	if err != nil {
 		return err
 	}
-	pong.Runs = runStates(d)
+	pong := &wire.Pong{
+		RequestID: r.id, ThreadID: f.ThreadID, Runs: runStates(d), Epoch: t.Epoch, Head: max(t.Head, last.Last),
+		Interrupted: len(t.Interrupts) > 0,
+	}
 	if err := r.answer(ctx, pong); err != nil {
 		return err
 	}
-	if f.Cursor != nil && row.ID != "" && f.Cursor.Epoch == t.Epoch {
+	if row := r.record.Connection(); f.Cursor != nil && row.ID != "" && f.Cursor.Epoch == t.Epoch {
 		r.acknowledge(ctx, row, *f.Cursor, last)
 	}
 	return nil
+}
+
+// position reads the run queue, the thread of a ping and the last record of its log. Without such a thread, thread and
+// record are zero. It expects the epoch of the cursor, and reads the log again if the thread has another one.
+func (r *request) position(
+	ctx context.Context, f *wire.Ping,
+) (rows *store.Rows, t store.Thread, last store.Record, err error) {
+	guess := chat.Cursor{}
+	if f.Cursor != nil && f.ThreadID != "" {
+		guess = *f.Cursor
+	}
+	err = together(func() (err error) {
+		rows, err = r.ownRows(ctx, store.Select{Thread: f.ThreadID, Queue: true})
+		return err
+	}, func() (err error) {
+		if guess.Epoch != "" {
+			last, err = r.last(ctx, f.ThreadID, guess.Epoch)
+		}
+		return err
+	})
+	if err != nil || f.ThreadID == "" {
+		return rows, t, store.Record{}, err
+	}
+	t, err = rows.Thread()
+	switch {
+	case errors.Is(err, chat.ErrNotFound):
+		return rows, store.Thread{}, store.Record{}, nil
+	case err != nil || t.Epoch == guess.Epoch:
+		return rows, t, last, err
+	}
+	last, err = r.last(ctx, t.ID, t.Epoch)
+	return rows, t, last, err
+}
+
+// last reads the last record of a log. The record has no events if they cannot be decoded.
+func (r *request) last(ctx context.Context, thread chat.ThreadID, epoch chat.Epoch) (store.Record, error) {
+	last, err := r.store.Last(ctx, thread, epoch)
+	if errors.Is(err, store.ErrUnreadable) {
+		err = nil
+	}
+	return last, err
 }
 
 // acknowledge stores the cursor of the client if it has advanced, and measures how far the client lags.

@@ -10,7 +10,7 @@ import (
 
 // rename sets the title of a thread and broadcasts the change.
 func (r *request) rename(ctx context.Context, f *wire.Rename) error {
-	t, err := r.store.Rename(ctx, f.ThreadID, f.Title)
+	t, err := r.rows.Rename(ctx, f.Title)
 	if err != nil {
 		return err
 	}
@@ -21,8 +21,8 @@ func (r *request) rename(ctx context.Context, f *wire.Rename) error {
 
 // delete marks a thread as deleted, cancels its runs and broadcasts the change. turn erases the content later, invoked
 // by sweep. A repeated request gets the same answer.
-func (r *request) delete(ctx context.Context, f *wire.Delete) error {
-	t, err := r.store.Delete(ctx, f.ThreadID)
+func (r *request) delete(ctx context.Context, _ *wire.Delete) error {
+	t, err := r.rows.Delete(ctx)
 	if err != nil {
 		return err
 	}
@@ -30,16 +30,13 @@ func (r *request) delete(ctx context.Context, f *wire.Delete) error {
 	if err != nil { // turn cancels them again before it erases the thread
 		r.log.ErrorContext(ctx, "cancel the runs of a deleted thread", "err", err)
 	}
-	if len(cancelled) > 0 {
-		r.startQueued(ctx)
-	}
 	var frames []wire.ServerFrame
 	for _, c := range cancelled {
 		if c.Ended {
 			frames = append(frames, &wire.Ended{RunID: c.Run.ID, ThreadID: t.ID, Status: c.Run.Status})
 		}
 	}
-	err = r.answer(ctx, &wire.Done{RequestID: r.id, ThreadID: t.ID})
+	err = r.answerAndStart(ctx, len(cancelled) > 0, &wire.Done{RequestID: r.id, ThreadID: t.ID})
 	row := wire.ThreadInfo{
 		ThreadID: t.ID, Status: chat.ThreadIdle, Head: t.Head, Deleted: true,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(),

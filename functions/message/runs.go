@@ -22,7 +22,15 @@ func (r *request) runs(ctx context.Context, f *wire.Runs) error {
 	if limit == 0 {
 		limit = runsPage
 	}
-	page, next, err := r.store.Runs(ctx, f.Before, limit)
+	var page []store.Run
+	var next chat.ListCursor
+	err := together(func() error {
+		_, err := r.ownConnection(ctx)
+		return err
+	}, func() (err error) {
+		page, next, err = r.store.Runs(ctx, f.Before, limit)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -60,6 +68,11 @@ func millis(t time.Time) int64 {
 // runQueue reads the run queue of the user, and fails with a chat.ErrClosed if the user is being erased.
 func (r *request) runQueue(ctx context.Context) (runqueue.Queue, error) {
 	d, err := r.store.RunQueue(ctx)
+	return openQueue(d, err)
+}
+
+// openQueue returns the run queue that was read, unless the user is being erased: then it fails with a chat.ErrClosed.
+func openQueue(d runqueue.Queue, err error) (runqueue.Queue, error) {
 	if err == nil && d.Erasing {
 		err = fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
 	}

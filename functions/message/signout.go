@@ -15,7 +15,7 @@ import (
 // signOut ends all sessions of the user. Each connection receives the reason and is closed; for the sender that is the
 // answer. With CancelRuns, all runs are cancelled before the connections are notified.
 func (r *request) signOut(ctx context.Context, f *wire.SignOut) error {
-	ended, err := r.store.EndSessions(ctx, store.Ending{SignedIn: r.in.SignIn.At})
+	ended, err := r.rows.EndSessions(ctx, store.Ending{SignedIn: r.in.SignIn.At})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"carrel/shared/chat"
 	"carrel/shared/runqueue"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -16,11 +17,19 @@ func (r *request) threads(ctx context.Context, f *wire.Threads) error {
 	if limit == 0 {
 		limit = pageSize
 	}
-	page, next, err := r.store.Threads(ctx, f.Before, limit)
-	if err != nil {
+	var page []store.Thread
+	var next chat.ListCursor
+	var d runqueue.Queue
+	err := together(func() error {
+		_, err := r.ownConnection(ctx)
 		return err
-	}
-	d, err := r.runQueue(ctx) // read after the rows, so it is at least as new
+	}, func() (err error) {
+		if page, next, err = r.store.Threads(ctx, f.Before, limit); err != nil {
+			return err
+		}
+		d, err = r.runQueue(ctx) // read after the rows, so it is at least as new
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,8 @@ import "slices"
 // lastHopGuards make up the last hop of docs/locks.md, and its records.
 func lastHopGuards() []guard {
 	return slices.Concat(
-		recordGuards(), ruleGuards(), checkGuards(), frameGuards(), violationGuards(), canaryGuards(), sweepsGuards(),
+		recordGuards(), ruleGuards(), checkGuards(), frameGuards(), watchGuards(), violationGuards(), canaryGuards(),
+		sweepsGuards(),
 	)
 }
 
@@ -128,8 +129,17 @@ func frameGuards() []guard {
 			name: "last hop: every frame is compared with its connection", row: "C5",
 			file: "functions/message/dispatch.go",
 			test: every,
-			from: "		if _, err := r.ownConnection(ctx); err != nil {\n			return err\n		}\n",
-			to:   "",
+			from: `if r.rows, err = r.ownRows(ctx, selected); err != nil {`,
+			to:   `if r.rows, err = r.store.Rows(ctx, selected); err != nil {`,
+		},
+		{
+			name: "last hop: rows that are read with the connection are returned after its check", row: "C5",
+			file: "functions/message/connection.go", test: every,
+			from: `		return nil, err
+	}
+	return rows, nil`, to: `		_ = err
+	}
+	return rows, nil`,
 		},
 		{
 			name: "last hop: also an unreadable frame", file: "functions/message/handler.go", test: every,
@@ -157,11 +167,16 @@ func frameGuards() []guard {
 		},
 		{
 			name: "last hop: also a ping", file: "functions/message/ping.go", test: every,
-			from: "	row, err := r.ownConnection(ctx)\n	if err != nil {",
-			to: "	row, err := r.store.Connection(ctx, r.in.Connection)\n	if err != nil && !errors.Is(err, " +
-				"chat.ErrNotFound) {",
+			from: `rows, err = r.ownRows(ctx, `, to: `rows, err = r.store.Rows(ctx, `,
 			spare: spare,
 		},
+	}
+}
+
+// watchGuards concern frames that change what a connection watches.
+func watchGuards() []guard {
+	const every = "./functions/message TestFrame_ConnectionOfAnotherUser"
+	return []guard{
 		{
 			name: "last hop: also a hello and a run", row: "C5", file: "functions/message/connection.go", test: every,
 			from: "		c, err := r.store.Watch(ctx, c)\n",
