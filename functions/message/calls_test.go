@@ -39,6 +39,43 @@ func TestRun_SequentialCalls(t *testing.T) {
 	})
 }
 
+// TestHello_SequentialCalls bounds the calls one after the other from a hello to its first missed event, or to the
+// snapshot in its place.
+func TestHello_SequentialCalls(t *testing.T) {
+	for _, c := range []struct {
+		name, cursor, until string
+		want                int
+	}{
+		{"missed events", `,"cursor":{"epoch":"%s","seq":4}`, "post events", 4},
+		{"missed events of a run that goes on", `,"cursor":{"epoch":"%s","seq":7}`, "post events", 4},
+		{"nothing missed", `,"cursor":{"epoch":"%s","seq":9}`, "post ready", 4},
+		{"no cursor", ``, "post snapshot", 4},
+		{"a cursor of another epoch", `,"cursor":{"epoch":"not%s","seq":4}`, "post snapshot", 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			calls := r.newCalls()
+			calls.Run(t, func(t *testing.T) {
+				r.heldCalls(t, calls)
+				w := r.window("alice", "w1=")
+				w.send(hi)
+				w.does("r1", "one", true) // 1–5
+				w.send(strings.ReplaceAll(hi, "r1", "r2"))
+				w.does("r2", "two", false) // 6–9
+				cursor := c.cursor
+				if cursor != "" {
+					cursor = fmt.Sprintf(cursor, w.epoch())
+				}
+				calls.Reset()
+				w.hello(`{"type":"hello","n":9,"threadId":"t"` + cursor + `}`)
+				if got := calls.Round(c.until); got != c.want {
+					t.Errorf("%q comes after %d sequential calls, want %d:\n%s", c.until, got, c.want, calls)
+				}
+			})
+		})
+	}
+}
+
 // smallFrames are the frames but for hello and run, with the sequential calls from each to its answer: the last of them
 // is the answer's post, or the post to the last connection that signOut ends.
 func smallFrames() map[wire.Type]smallFrame {

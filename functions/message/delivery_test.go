@@ -109,7 +109,7 @@ func TestPing_Acknowledges(t *testing.T) {
 	ping := func(seq int, epoch chat.Epoch) string {
 		return fmt.Sprintf(`{"type":"ping","threadId":"t","cursor":{"epoch":%q,"seq":%d}}`, epoch, seq)
 	}
-	if got := acked("hello", hello, 2, 5); got[monitor.Replays] != 1 || got[monitor.ReplayedEvents] != 3 ||
+	if got := acked("hello", hello, 2, 3); got[monitor.Replays] != 1 || got[monitor.ReplayedEvents] != 3 ||
 		got[monitor.GapsHealed] != 1 || got[monitor.FramesPosted] != 2 {
 		t.Errorf("counted %v", got)
 	}
@@ -125,7 +125,7 @@ func TestPing_Acknowledges(t *testing.T) {
 		t.Errorf("nobody lags, and counted %v", got)
 	}
 	if got := acked("a stranger's hello", `{"type":"hello","n":4,"threadId":"t","cursor":{"epoch":"other","seq":1}}`, 1,
-		5); got[monitor.Snapshots] != 1 {
+		6); got[monitor.Snapshots] != 1 {
 		t.Errorf("counted %v", got)
 	}
 	t.Attr("figure", fmt.Sprintf("%d hellos and pings, each cursor as it should be", acks))
@@ -311,11 +311,61 @@ func TestHello_Requests(t *testing.T) {
 	w.does("r2", "two", false) // 6–9
 	costs("at the end", cursor(w, 9), 4)
 	costs("and without a thread", strings.Replace(cursor(w, 9), `"threadId":"t",`, "", 1), 5)
-	costs("behind a record", cursor(w, 7), 5)
+	costs("behind a record", cursor(w, 7), 3)
 	costs("inside one", cursor(w, 6), 6)
-	costs("a snapshot, and a page behind it", `{"type":"hello","n":9,"threadId":"t"}`, 6)
+	costs("a snapshot, and a page behind it", `{"type":"hello","n":9,"threadId":"t"}`, 5)
+	costs("a cursor of another epoch", `{"type":"hello","n":9,"threadId":"t","cursor":{"epoch":"other","seq":1}}`, 6)
 	w.send(strings.ReplaceAll(hi, "r1", "r3"))
 	w.send(strings.ReplaceAll(hi, "r1", "r4"))
 	r.edge.Frames(w.id)
-	costs("with two runs that wait", cursor(w, 9), 8)
+	costs("with two runs that wait", cursor(w, 9), 6)
+}
+
+// A hello without a cursor reads the thread beside the write of the connection's record. A thread that is created
+// between the two is not missed, and neither is its deletion.
+func TestHello_ThreadChangesBesideTheWatch(t *testing.T) {
+	r := newLongRig(t)
+	w, other := r.window("alice", "w1="), r.window("alice", "w2=")
+	const hello = `{"type":"hello","n":%d,"threadId":"t"}`
+	r.meter.before = map[string]func(){"UpdateItem": func() {
+		r.meter.before["BatchGetItem"] = func() {
+			other.send(hi)
+			other.does("r1", "one", false)
+		}
+	}}
+	if g := w.hello(fmt.Sprintf(hello, 1)); g.ready.Head != 4 || g.ready.Epoch == "" || len(g.events) != 4 {
+		t.Errorf("a thread was created: ready %+v, %d events", g.ready, len(g.events))
+	}
+	r.meter.before["BatchGetItem"] = func() { other.send(`{"type":"delete","threadId":"t"}`) }
+	w.edge.Frames(w.id)
+	frames := w.send(fmt.Sprintf(hello, 2))
+	frames = slices.DeleteFunc(frames, func(f wire.ServerFrame) bool { _, is := f.(*wire.Ready); return !is })
+	if ready := frames[0].(*wire.Ready); len(frames) != 1 || ready.Epoch != "" || !ready.Recovered {
+		t.Errorf("the thread was deleted: ready %+v", ready)
+	}
+}
+
+// The first page behind a snapshot may end earlier than the log.
+func TestHello_SnapshotOfLongRun(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	w.does("r1", "one", true) // 1–5
+	w.send(strings.ReplaceAll(hi, "r1", "r2"))
+	h, err := w.store().Claim(t.Context(), "r2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r2"}}
+	for range logPage + 10 {
+		if _, err := h.Append(t.Context(), events); err != nil {
+			t.Fatal(err)
+		}
+		events = []agui.Event{{Type: agui.StepStarted, StepName: "s"}}
+	}
+	const head = 5 + logPage + 10
+	if g := w.hello(`{"type":"hello","n":9,"threadId":"t"}`); g.ready.Head != head || g.snapshot == nil ||
+		g.next != head+1 {
+		t.Errorf("head %d, snapshot %v, next %d; want head %d", g.ready.Head, g.snapshot != nil, g.next, head)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,9 +32,18 @@ type meter struct {
 	http.Transport
 	mu              sync.Mutex
 	requests, bytes int
+	before          map[string]func() // called once, before the next request of an operation
 }
 
 func (m *meter) Do(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	m.mu.Lock()
+	before := m.before[operation]
+	delete(m.before, operation)
+	m.mu.Unlock()
+	if before != nil {
+		before()
+	}
 	res, err := m.RoundTrip(r)
 	if err != nil {
 		return nil, err

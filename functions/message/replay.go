@@ -30,11 +30,25 @@ func (r *request) page(ctx context.Context, v view, after chat.Seq) ([]store.Rec
 		return nil, nil
 	}
 	page, err := r.store.Log(ctx, v.thread.ID, v.thread.Epoch, after, logPage)
+	return page, r.reportUnreadable(ctx, err)
+}
+
+// logPage reads the first page of the log after a position. It is empty where the next record cannot be read.
+func (r *request) logPage(
+	ctx context.Context, thread chat.ThreadID, epoch chat.Epoch, after chat.Seq,
+) (store.LogPage, error) {
+	page, err := r.store.LogPage(ctx, thread, epoch, after, logPage)
+	return page, r.reportUnreadable(ctx, err)
+}
+
+// reportUnreadable reports a record that cannot be read, and returns any other error. Such a record is treated like a
+// deleted one: the client gets a snapshot.
+func (r *request) reportUnreadable(ctx context.Context, err error) error {
 	if errors.Is(err, store.ErrUnreadable) {
 		r.log.ErrorContext(ctx, "replay a log", "err", err)
-		return nil, nil // like a deleted record: the client gets a snapshot
+		return nil
 	}
-	return page, err
+	return err
 }
 
 // logReplay posts the log of a thread to the connection that said hello.

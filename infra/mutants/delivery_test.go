@@ -5,22 +5,49 @@ import "slices"
 // deliveryGuards are the server's rules of docs/protocol.md and the limits of docs/limits.md on which delivery
 // depends.
 func deliveryGuards() []guard {
-	return slices.Concat(replayGuards(), postGuards(), limitGuards())
+	return slices.Concat(helloGuards(), replayGuards(), postGuards(), limitGuards())
+}
+
+// helloGuards concern what a hello reads before its replay.
+func helloGuards() []guard {
+	const message, view = "./functions/message ", "functions/message/view.go"
+	return []guard{
+		{
+			name: "replay: the log continues directly after the cursor", file: view,
+			test: message + "TestHello_CursorBeforeDeletedRecords",
+			from: ` && len(v.page) > 0 && v.page[0].Seq <= c.Seq+1`, to: ` && len(v.page) > 0`,
+		},
+		{
+			name: "replay: an empty page is not the end of the log", file: view,
+			test: message + "TestHello_ReplayOrSnapshot",
+			from: `continues := len(v.page) == 0 && c.Seq == v.thread.Head`, to: `continues := len(v.page) == 0`,
+		},
+		{
+			name: "replay: a page that ends earlier than the log is not its end", file: view,
+			test: message + "TestHello_CostOfLongThread",
+			from: `if !log.End || !continues {`, to: `if !continues {`,
+		},
+		{
+			name: "replay: a snapshot's page that ends earlier than the log is not its end",
+			file: view, test: message + "TestHello_SnapshotOfLongRun",
+			from: `if !log.End && before.Epoch != "" {`, to: `if false {`,
+		},
+		{
+			name: "replay: a thread that was read beside the watch is compared with the thread after it",
+			file: view, test: message + "TestHello_ThreadChangesBesideTheWatch",
+			from: `if now.Epoch != before.Epoch {`, to: `if false {`,
+		},
+		{
+			name: "replay: the number of replayed events is bounded", file: view,
+			test: message + "TestHello_CostOfLongThread",
+			from: `behind > 0 && behind <= maxReplay && `, to: `behind > 0 && `,
+		},
+	}
 }
 
 func replayGuards() []guard {
 	const message = "./functions/message "
 	return []guard{
-		{
-			name: "replay: the log continues directly after the cursor", file: "functions/message/hello.go",
-			test: message + "TestHello_CursorBeforeDeletedRecords",
-			from: `v.usable = len(v.page) > 0 && v.page[0].Seq <= after+1`, to: `v.usable = len(v.page) > 0`,
-		},
-		{
-			name: "replay: the number of replayed events is bounded", file: "functions/message/hello.go",
-			test: message + "TestHello_CostOfLongThread",
-			from: `case behind > 0 && behind <= maxReplay:`, to: `case behind > 0:`,
-		},
 		{
 			name: "replay: page by page to the end", file: "functions/message/replay.go",
 			test: message + "TestHello_CostOfLongThread",
@@ -46,7 +73,8 @@ func replayGuards() []guard {
 		{
 			name: "replay: an unreadable record is reported", file: "functions/message/replay.go",
 			test: message + "TestHello_UnreadableLog",
-			from: `if errors.Is(err, store.ErrUnreadable) {`, to: `if false {`,
+			from: `if errors.Is(err, store.ErrUnreadable) {`,
+			to:   `if errors.Is(err, store.ErrUnreadable) && ctx == nil {`,
 		},
 		{
 			name: "acknowledged: nothing is written that is not news", row: "E3", file: "functions/message/ping.go",

@@ -72,13 +72,14 @@ func resumeFaults() []fault {
 			pkg: audit, test: "TestFault08_ALateSessionIsNotShown",
 		},
 		{
-			number: 9, clause: "a cursor counts in its own epoch only", file: "functions/message/hello.go",
-			from: `if c != nil && c.Epoch == t.Epoch {`, to: `if c != nil {`, pkg: audit,
+			number: 9, clause: "a cursor counts in its own epoch only", file: "functions/message/view.go",
+			from: `if err != nil || v.thread.Epoch != c.Epoch {`, to: `if err != nil {`, pkg: audit,
 			test: "TestFault09_AnotherEpochIsToldSo",
 		},
 		{
-			number: 9, clause: "a cursor beyond the end is ignored", file: "functions/message/hello.go",
-			from: `case behind == 0:`, to: `case behind <= 0:`, pkg: audit, test: "TestFault09_AnotherEpochIsToldSo",
+			number: 9, clause: "a cursor beyond the end is ignored", file: "functions/message/view.go",
+			from: `v.usable = behind == 0 ||`, to: `v.usable = behind <= 0 ||`, pkg: audit,
+			test: "TestFault09_AnotherEpochIsToldSo",
 		},
 		{
 			number: 10, clause: "a ping without an answer ends the socket", file: "shared/client/timers.go",

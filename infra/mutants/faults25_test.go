@@ -121,15 +121,15 @@ func scaleFaults() []fault {
 		},
 		{
 			number: 39, clause: "the log is read from after the cursor", file: "functions/message/replay.go",
-			from: `	page, err := r.store.Log(`, to: `	for at := chat.Seq(0); at < after; {
-		read, err := r.store.Log(ctx, v.thread.ID, v.thread.Epoch, at, logPage)
+			from: `	page, err := r.store.LogPage(`, to: `	for at := chat.Seq(0); at < after; {
+		read, err := r.store.Log(ctx, thread, epoch, at, logPage)
 		if err != nil || len(read) == 0 {
 			break
 		}
 		last := read[len(read)-1]
 		at = last.Seq + chat.Seq(len(last.Events)) - 1
 	}
-	page, err := r.store.Log(`, test: "TestFault39_Thread100000Events",
+	page, err := r.store.LogPage(`, test: "TestFault39_Thread100000Events",
 		},
 		{
 			number: 40, clause: "ids are escaped one to one", file: "shared/internal/principal/principal.go",
