@@ -223,7 +223,8 @@ FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey inf
 FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared/internal/principal:FuzzFromKey \
   shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
-  infra/local/lambda:FuzzValidTenant infra/local/lambda:FuzzLineWriter shared/visible:FuzzText
+  infra/local/lambda:FuzzValidTenant infra/local/lambda:FuzzLineWriter shared/visible:FuzzText \
+  shared/model/internal/calls:FuzzCalls shared/model:FuzzHistory shared/model:FuzzChunks
 # All faults of docs/faults.md, each test named with its number. make test runs the short ones.
 .PHONY: faults
 faults: $(ENGINE) ## each fault of docs/faults.md, whole

@@ -37,6 +37,8 @@ func table() map[string]allowed {
 		"engine":  {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
 		"agent":   {ours: []string{"chat", "engine"}, outside: []string{"go.yaml.in/yaml/v3"}},
 		"model":   {ours: []string{"chars", "agui", "engine"}},
+		"model/facts": {
+			outside: []string{"go.yaml.in/yaml/v3"}},
 		"monitor": {ours: []string{"chat"}},
 		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":  {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},
@@ -61,7 +63,8 @@ func table() map[string]allowed {
 
 // testOnly returns the packages for tests: they take a testing.TB and may import anything, and only tests import them.
 func testOnly() []string {
-	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "lasthop/lasthoptest", "store/storetest",
+	return []string{"campaign", "chat/chattest", "gateway/gatewaytest", "lasthop/lasthoptest", "model/modeltest",
+		"store/storetest",
 		"tool/tooltest",
 		"usercontext/walktest",
 		"wire/wiretest"}
