@@ -1,4 +1,3 @@
-// Package agents holds the files of a deployment's own: its agents and the facts about its models. It has data only.
 package agents
 
 import (

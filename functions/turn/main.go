@@ -5,7 +5,7 @@
 package main
 
 import (
-	"fmt"
+	"log/slog"
 	"time"
 
 	"carrel/agents"
@@ -16,7 +16,7 @@ import (
 	"carrel/shared/gateway"
 	"carrel/shared/gateway/invoke"
 	"carrel/shared/gateway/post"
-	"carrel/shared/model/scripted"
+	"carrel/shared/model/models"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
 	"carrel/shared/usercreds"
@@ -34,7 +34,7 @@ func build(env *boot.Env) *handler {
 	self := env.Require("AWS_LAMBDA_FUNCTION_NAME")
 	set, err := agents.Definitions()
 	env.Check(err)
-	registry, err := agent.NewRegistry(set, modelsOf)
+	registry, err := agent.NewRegistry(set, modelsOf(env, log))
 	env.Check(err)
 	tools, err := sharedTools(now)
 	env.Check(err)
@@ -54,12 +54,13 @@ func build(env *boot.Env) *handler {
 	}
 }
 
-// modelsOf returns the models of an agent. The built-in model is the only one so far.
-func modelsOf(d agent.Definition) ([]engine.Candidate, error) {
-	for _, name := range d.Models {
-		if name != agent.DefaultModel {
-			return nil, fmt.Errorf("the model %q is unknown; the only one is %s", name, agent.DefaultModel)
+// modelsOf returns a function that makes the models of an agent.
+func modelsOf(env *boot.Env, log *slog.Logger) func(agent.Definition) ([]engine.Candidate, error) {
+	all, err := models.New(models.Config{File: agents.Models(), Getenv: env.Optional, Log: log})
+	return func(d agent.Definition) ([]engine.Candidate, error) {
+		if err != nil {
+			return nil, err
 		}
+		return all.Candidates(d.Models...)
 	}
-	return []engine.Candidate{{Model: scripted.New(scripted.Config{})}}, nil
 }

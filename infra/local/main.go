@@ -12,6 +12,8 @@
 //	LOSE_DISCONNECT=1  does not invoke $disconnect when a socket closes
 //	FAULTS        probabilities of random faults, such as "gone=0.01 lose=0.02"; an unknown name prints the list
 //	PARAMETERS    template parameters, such as RunsPerUser=2 RunBurst=1000; the others keep their defaults
+//	MODEL, CHEAP_MODEL, FALLBACK_MODELS  the template parameters Model, CheapModel and FallbackModels
+//	OPENAI_BASE_URL, *_API_KEY  passed on to the function turn; docs/models.md
 //	SEED          seed of all random faults, which makes them repeatable
 //	AWS_ENDPOINT_URL_DYNAMODB  a DynamoDB API to use instead of the built-in engine
 //
@@ -28,6 +30,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("the only arguments are `-- command args...`; environment variables set everything else: " +
 			"PORT, GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, " +
-			"PARAMETERS, SEED")
+			"PARAMETERS, MODEL, CHEAP_MODEL, FALLBACK_MODELS, OPENAI_BASE_URL, *_API_KEY, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -110,6 +113,7 @@ func read(getenv func(string) string) (stack.Config, error) {
 		DynamoDB: getenv("AWS_ENDPOINT_URL_DYNAMODB")}
 	var portErr, gatewayErr, freshErr, parametersErr error
 	c.Parameters, parametersErr = parameters.Parse(getenv("PARAMETERS"))
+	readModels(getenv, &c)
 	c.Port, portErr = port(getenv, "PORT", 3000)
 	fallback := 3001
 	if c.Port == 0 {
@@ -124,6 +128,23 @@ func read(getenv func(string) string) (stack.Config, error) {
 	var faultsErr error
 	c.Chances, faultsErr = stack.ParseFaults(getenv("FAULTS"))
 	return c, errors.Join(portErr, gatewayErr, freshErr, builtErr, parametersErr, faultsErr, readChances(getenv, &c))
+}
+
+// readModels reads the variables that choose the models. PARAMETERS takes precedence.
+func readModels(getenv func(string) string, c *stack.Config) {
+	for name, variable := range map[string]string{"Model": "MODEL", "CheapModel": "CHEAP_MODEL",
+		"FallbackModels": "FALLBACK_MODELS"} {
+		if _, given := c.Parameters[name]; !given && getenv(variable) != "" && c.Parameters != nil {
+			c.Parameters[name] = getenv(variable)
+		}
+	}
+	c.TurnEnv = map[string]string{}
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if value := getenv(name); value != "" && (name == "OPENAI_BASE_URL" || strings.HasSuffix(name, "_API_KEY")) {
+			c.TurnEnv[name] = value
+		}
+	}
 }
 
 // readChances reads the variables that make rare AWS behaviour frequent.

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 
 	"carrel/shared/engine"
@@ -21,18 +22,22 @@ type Registry struct {
 }
 
 // NewRegistry freezes the agents of a set. models returns the models of a definition, the first choice first. All runs
-// of the agent share them.
+// of the agent share them. The error names every agent whose models fail.
 func NewRegistry(set *Set, models func(Definition) ([]engine.Candidate, error)) (*Registry, error) {
 	r := &Registry{set: set, models: map[string][]engine.Candidate{}}
+	var errs []error
 	for _, d := range set.definitions {
 		m, err := models(d)
-		if err != nil {
-			return nil, fmt.Errorf("agent %s: %w", d.Name, err)
+		if err == nil && len(m) == 0 {
+			err = errors.New("it has no model")
 		}
-		if len(m) == 0 {
-			return nil, fmt.Errorf("agent %s: it has no model", d.Name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("agent %s: %w", d.Name, err))
 		}
 		r.models[d.Name] = m
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return r, nil
 }

@@ -101,6 +101,9 @@ func (s *Stack) startHost(binaries map[string]string) error {
 // SDK's standard variables for endpoints and credentials.
 func (s *Stack) function(f template.Function, binary string) lambda.Function {
 	env := maps.Clone(f.Env)
+	if f.LogicalID == "TurnFunction" {
+		maps.Copy(env, s.config.TurnEnv)
+	}
 	key := s.keys[f.LogicalID]
 	maps.Copy(env, map[string]string{
 		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret,

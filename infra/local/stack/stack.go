@@ -59,6 +59,9 @@ type Config struct {
 	DynamoDB string
 	// Parameters are template parameters. They take precedence over the stack's own values.
 	Parameters map[string]string
+	// TurnEnv has further environment variables of the function turn: addresses and keys of model providers. On AWS,
+	// keys are in Secrets Manager.
+	TurnEnv map[string]string
 	// Watch rebuilds and replaces functions when a Go file changes.
 	Watch bool
 	// Minute is the duration of one minute of a schedule. Tests shorten it. Default: one minute.
