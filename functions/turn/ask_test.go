@@ -153,7 +153,7 @@ func TestInterrupt_WorkerDies(t *testing.T) {
 	events := r.events(t)
 	at := 0
 	for i, e := range events {
-		if e.Type == agui.ToolCallEnd {
+		if e.Name == agui.CustomAnswer {
 			at = i + 1
 		}
 	}

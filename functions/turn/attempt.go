@@ -62,7 +62,7 @@ func (t *turn) start(at time.Time) (start, error) {
 			return s, err
 		}
 		s.first, open = agui.CloseAttempt(previous)
-		s.first = append(s.first, agui.Event{Type: agui.Custom, Name: "carrel.attempt", Value: value})
+		s.first = append(s.first, agui.Event{Type: agui.Custom, Name: agui.CustomAttempt, Value: value})
 		for i := range s.first {
 			s.first[i].Timestamp = at.UnixMilli()
 		}
@@ -72,15 +72,8 @@ func (t *turn) start(at time.Time) (start, error) {
 	for _, e := range s.events {
 		f.Add(e)
 	}
-	messages := f.Messages()
-	s.messages = engine.DropUnfinished(messages)
-	for _, m := range messages {
-		for _, c := range m.ToolCalls {
-			if slices.Contains(open, c.ID) {
-				s.pending = append(s.pending, engine.PendingCall{Call: c, MayHaveRun: true})
-			}
-		}
-	}
+	s.messages = f.Messages()
+	s.pending = engine.UnfinishedCalls(previous, open)
 	return s, nil
 }
 

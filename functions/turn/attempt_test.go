@@ -84,6 +84,9 @@ func whole(t *testing.T) []agui.Event {
 func TestAttempt_ContinuesFromEachEvent(t *testing.T) {
 	events := whole(t)
 	for n := range len(events) {
+		if n > 0 && together(events[n-1]) {
+			continue
+		}
 		r := newFixture(t, fast())
 		r.ask(t, "r1", twoTools)
 		r.dies(t, "r1", events[:n])
@@ -104,7 +107,7 @@ func TestAttempt_ContinuesFromEachEvent(t *testing.T) {
 		}
 		got := results(log)
 		saved := strings.Join(got["notes_save"], " ")
-		made := strings.Contains(strings.Join(typesOf(events[:n]), " "), "TOOL_CALL_END")
+		made := strings.Contains(strings.Join(typesOf(events[:n]), " "), "TOOL_CALL_END CUSTOM")
 		if want := map[bool]int{false: 1, true: 0}[made]; r.notes(t) != want {
 			t.Errorf("died behind %d events: %d notes were saved by the second worker, want %d; the tool said %q", n,
 				r.notes(t), want, saved)
@@ -112,7 +115,7 @@ func TestAttempt_ContinuesFromEachEvent(t *testing.T) {
 		if !slices.Contains(got["calculator"], "42") {
 			t.Errorf("died behind %d events: the calculator said %q", n, got["calculator"])
 		}
-		attempts := slices.DeleteFunc(slices.Clone(log), func(e agui.Event) bool { return e.Type != agui.Custom })
+		attempts := slices.DeleteFunc(slices.Clone(log), func(e agui.Event) bool { return e.Name != "carrel.attempt" })
 		if n > 0 && (len(attempts) != 1 || attempts[0].Name != "carrel.attempt" ||
 			string(attempts[0].Value) != `{"attempt":2}`) {
 			t.Errorf("died behind %d events: the second attempt began with %+v", n, attempts)
@@ -121,6 +124,12 @@ func TestAttempt_ContinuesFromEachEvent(t *testing.T) {
 			t.Errorf("died behind %d events: the window saw %s of %s", n, types(seen), types(log[n:]))
 		}
 	}
+}
+
+// together reports whether the next event is in the same record of the log, so that no worker dies between the two: the
+// end of a part of an answer is in one record with the start of the next part or with the answer's mark.
+func together(e agui.Event) bool {
+	return e.Type == agui.TextMessageEnd || e.Type == agui.ToolCallEnd || e.Type == agui.ReasoningEnd
 }
 
 func typesOf(events []agui.Event) []string {
@@ -148,14 +157,14 @@ func TestAttempt_HistoryOfDeadAttempt(t *testing.T) {
 	}
 	for n, want := range map[int]string{
 		at(agui.TextMessageContent, 1): "user",
-		at(agui.TextMessageEnd, 1):     "user",
+		at(agui.ToolCallStart, 1):      "user",
 		at(agui.ToolCallArgs, 1):       "user",
-		at(agui.ToolCallEnd,
+		at(agui.Custom,
 			1): "user assistant:one+1 tool:A failure cut this tool call off before its result was recorded. " +
 			"It is not known whether it was carried out.",
 		at(agui.ToolCallResult, 1):     "user assistant:one+1 tool:Saved as note 1.",
 		at(agui.TextMessageContent, 2): "user assistant:one+1 tool:Saved as note 1.",
-		at(agui.ToolCallEnd, 2):        "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
+		at(agui.Custom, 2):             "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
 		at(agui.TextMessageContent, 3): "user assistant:one+1 tool:Saved as note 1. assistant:two+1 tool:42",
 	} {
 		var first string
@@ -200,7 +209,8 @@ func TestAttempt_PreviousWorkerResumes(t *testing.T) {
 	if !woken.Load() || !slices.EqualFunc(log[:6], events[:6], same) || log[len(log)-1].Type != agui.RunFinished {
 		t.Errorf("the log has %s", types(log))
 	}
-	if n := strings.Count(strings.Join(typesOf(log), " "), "CUSTOM"); n != 1 || strings.Count(said(log), "one") != 2 {
+	names := func(e agui.Event) bool { return e.Name != "carrel.attempt" }
+	if n := len(slices.DeleteFunc(slices.Clone(log), names)); n != 1 || strings.Count(said(log), "one") != 2 {
 		t.Errorf("%d attempts, said %q", n, said(log))
 	}
 	if _, err := old.Append(context.Background(), events[6:7]); err == nil {
@@ -212,6 +222,43 @@ func same(a, b agui.Event) bool {
 	first, err1 := json.Marshal(a)
 	second, err2 := json.Marshal(b)
 	return err1 == nil && err2 == nil && string(first) == string(second)
+}
+
+// A worker dies at each record of a run with two calls in one answer. A log that ends between the calls has a whole
+// first call and an answer that is not whole: neither call was made, and none is reported as made. Nothing takes effect
+// twice.
+func TestAttempt_TwoCallsInOneAnswer(t *testing.T) {
+	const script = "/call notes_save {\"text\":\"kept\"}\n/call calculator {\"expression\":\"6*7\"}\n/say end"
+	first := newFixture(t, fast())
+	first.ask(t, "r1", script)
+	first.turn(t, "r1")
+	events := first.events(t)
+	for n := 1; n < len(events); n++ {
+		if together(events[n-1]) && events[n].Type != agui.ToolCallStart {
+			continue
+		}
+		r := newFixture(t, fast())
+		r.ask(t, "r1", script)
+		r.dies(t, "r1", events[:n])
+		r.turn(t, "r1")
+		log := r.events(t)
+		whole := slices.ContainsFunc(events[:n], func(e agui.Event) bool { return e.Name == agui.CustomAnswer })
+		got := results(log)
+		saved := got["notes_save"]
+		if last := log[len(log)-1]; last.Type != agui.RunFinished || len(saved) == 0 ||
+			r.notes(t) != map[bool]int{false: 1, true: 0}[whole] {
+			t.Errorf("died behind %d events: ended with %s, %d notes, the tool said %q", n, last.Type, r.notes(t),
+				saved)
+		}
+		for _, said := range saved[:len(saved)-1] {
+			if !strings.Contains(said, "was not carried out") {
+				t.Errorf("died behind %d events: the first result is %q", n, said)
+			}
+		}
+		if !slices.Contains(got["calculator"], "42") {
+			t.Errorf("died behind %d events: the calculator said %q", n, got["calculator"])
+		}
+	}
 }
 
 // The time limit and the usage of a run apply to all its attempts together.

@@ -61,7 +61,7 @@ func TestTools_GrantsOfARun(t *testing.T) {
 	})
 	t.Run("another worker", func(t *testing.T) {
 		events := whole(t)
-		at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Type == agui.ToolCallEnd }) + 1
+		at := slices.IndexFunc(events, func(e agui.Event) bool { return e.Name == agui.CustomAnswer }) + 1
 		r := newFixture(t, fast())
 		_, err := r.store.Admit(t.Context(), store.Admission{Run: "r1", Thread: "t", Grants: []string{"calculator"},
 			Messages: []agui.Message{{ID: "u-r1", Role: agui.RoleUser, Content: twoTools}}})

@@ -127,7 +127,7 @@ func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
 	return engine.Config{
 		User: t.uc, Agent: a.Name, Tools: tools,
 		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
-		History: append(history, s.messages...), Pending: append(s.pending, resolved...),
+		History: append(history, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))

@@ -27,7 +27,8 @@ func TestTurn_TextRun(t *testing.T) {
 	r.admit(t, "r1", "/say hello there")
 	r.turn(t, "r1")
 	log := r.events(t)
-	if want := "RUN_STARTED TEXT_MESSAGE_START TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END RUN_FINISHED"; types(log) != want {
+	want := "RUN_STARTED TEXT_MESSAGE_START TEXT_MESSAGE_CONTENT TEXT_MESSAGE_END CUSTOM RUN_FINISHED"
+	if types(log) != want {
 		t.Errorf("the log has %s, want %s", types(log), want)
 	}
 	if log[0].Input.Messages[0].Content != "/say hello there" || said(log) != "hello there" {
@@ -87,7 +88,8 @@ func TestTurn_ToolRun(t *testing.T) {
 	r.admit(t, "r1", "what is 12*(3+4)?")
 	r.turn(t, "r1")
 	log := r.events(t)
-	if want := "TOOL_CALL_START TOOL_CALL_ARGS TOOL_CALL_END TOOL_CALL_RESULT"; !strings.Contains(types(log), want) {
+	if want := "TOOL_CALL_START TOOL_CALL_ARGS TOOL_CALL_END CUSTOM TOOL_CALL_RESULT"; !strings.Contains(types(log),
+		want) {
 		t.Errorf("the log has %s, want %s in it", types(log), want)
 	}
 	if !strings.Contains(said(log), "84") {

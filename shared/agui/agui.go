@@ -30,6 +30,7 @@ const (
 	ReasoningMessageContent EventType = "REASONING_MESSAGE_CONTENT"
 	ReasoningMessageEnd     EventType = "REASONING_MESSAGE_END"
 	ReasoningEnd            EventType = "REASONING_END"
+	ReasoningEncryptedValue EventType = "REASONING_ENCRYPTED_VALUE"
 	Custom                  EventType = "CUSTOM"
 )
 
@@ -56,6 +57,10 @@ type Event struct {
 	ToolCallName    string  `json:"toolCallName,omitempty"`    // TOOL_CALL_START
 	ParentMessageID string  `json:"parentMessageId,omitempty"` // TOOL_CALL_START
 	Content         *string `json:"content,omitempty"`         // TOOL_CALL_RESULT; may be ""
+
+	Subtype        string `json:"subtype,omitempty"`        // REASONING_ENCRYPTED_VALUE: always "message"
+	EntityID       string `json:"entityId,omitempty"`       // REASONING_ENCRYPTED_VALUE: the id of the answer's message
+	EncryptedValue string `json:"encryptedValue,omitempty"` // REASONING_ENCRYPTED_VALUE; only the log has it
 
 	StepName string          `json:"stepName,omitempty"` // STEP_*
 	Name     string          `json:"name,omitempty"`     // CUSTOM

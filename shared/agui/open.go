@@ -10,11 +10,15 @@ type Open struct {
 	calls []string // calls without a result, in order of their start
 	// Continues of open messages; their end repeats it, because it replaces the start's metadata
 	first map[opened]string
+	// the calls of an answer that has no mark yet, and whether there is such an answer
+	unmarked  []string
+	answering bool
 }
 
 // Add takes the run's next event.
 func (o *Open) Add(e Event) {
 	what := opened{kind: kind(e.Type), id: e.openID()}
+	o.answer(e)
 	switch e.Type {
 	case RunStarted, RunError, RunFinished:
 		*o = Open{}
@@ -40,6 +44,36 @@ func (o *Open) Add(e Event) {
 	}
 }
 
+// answer tracks whether the model is in the middle of an answer. The mark of the answer ends it, and so does the event
+// that says that the answer was cut.
+func (o *Open) answer(e Event) {
+	switch e.Type {
+	case TextMessageStart, ReasoningStart:
+		o.answering = true
+	case ToolCallStart:
+		o.answering = true
+		o.unmarked = append(o.unmarked, e.ToolCallID)
+	case Custom:
+		if e.Name == CustomAnswer || e.Name == CustomAgain || e.Name == CustomAttempt {
+			o.answering, o.unmarked = false, nil
+		}
+	}
+}
+
+// CutAnswer returns the events that close the answer that the model is in the middle of, and afterwards none of it is
+// open. None of its calls was made: they get results that say so. Open messages and those results get the marks
+// Incomplete and Again. The other calls stay open.
+func (o *Open) CutAnswer() []Event {
+	events, _ := o.close(Marks{Incomplete: true, Again: true})
+	for _, id := range o.unmarked {
+		events = append(events, notMade(id, Marks{Incomplete: true, Again: true}))
+		o.Suspend(id)
+	}
+	o.open = slices.DeleteFunc(o.open, func(w opened) bool { return w.kind != kindStep })
+	o.answering, o.unmarked = false, nil
+	return events
+}
+
 // AddCall adds a call that began before the first event of Add and has no result yet.
 func (o *Open) AddCall(call string) { o.calls = append(o.calls, call) }
 
@@ -49,15 +83,14 @@ func (o *Open) Suspend(call string) {
 }
 
 // Close returns the events that close everything that is open, innermost first, and afterwards nothing is open. Each
-// call without a result gets this one. A call whose arguments were incomplete was not made, and its result says that.
-// Open messages, and the results of calls with incomplete arguments, get these marks and Incomplete. The message ids of
+// call without a result gets this one. A call of an answer that has no mark was not made, and its result says that.
+// Open messages, and the results of calls that were not made, get these marks and Incomplete. The message ids of
 // results are derived from the calls' ids, so closing twice gives the same events.
 func (o *Open) Close(result string, marks Marks) []Event {
 	marks.Incomplete = true
-	begun := o.begun()
 	events, steps := o.close(marks)
 	for _, id := range o.calls {
-		if slices.Contains(begun, id) {
+		if slices.Contains(o.unmarked, id) {
 			events = append(events, notMade(id, marks))
 		} else {
 			events = append(events, resultOf(id, result))
@@ -65,16 +98,6 @@ func (o *Open) Close(result string, marks Marks) []Event {
 	}
 	*o = Open{}
 	return append(events, steps...)
-}
-
-// begun returns the calls whose arguments are incomplete.
-func (o *Open) begun() (ids []string) {
-	for _, w := range o.open {
-		if w.kind == kindCall {
-			ids = append(ids, w.id)
-		}
-	}
-	return ids
 }
 
 // close returns the events that close everything but the calls without a result. It returns the ends of steps apart,
@@ -132,20 +155,13 @@ func Close(events []Event, interrupted ...string) []Event {
 }
 
 // CloseAttempt returns the events that close what a dead worker left open of a run that continues, and the ids of the
-// calls that the worker may have made. Calls are made only after their whole answer is in the log. So if the answer was
-// cut off, none of its calls was made: they get results that say so, marked Incomplete like the rest of the answer.
+// calls that the worker may have made. Calls are made only after their whole answer, with its mark, is in the log. So
+// if the answer was cut off, none of its calls was made: they get results that say so, marked Incomplete like the rest
+// of the answer.
 func CloseAttempt(events []Event) (closing []Event, pending []string) {
 	o := leftOpen(events)
-	cut := slices.ContainsFunc(o.open, func(w opened) bool { return w.kind != kindStep })
-	marks := Marks{Incomplete: true, Again: true}
-	closing, steps := o.close(marks)
-	if !cut {
-		return append(closing, steps...), o.calls
-	}
-	for _, id := range o.calls {
-		closing = append(closing, notMade(id, marks))
-	}
-	return append(closing, steps...), nil
+	_, steps := o.close(Marks{})
+	return append(o.CutAnswer(), steps...), o.calls
 }
 
 // leftOpen returns what the events of a run left open.

@@ -8,10 +8,11 @@ import (
 )
 
 // RunStats returns a lower bound of a run's usage, derived from its events. A model call counts if it gave text or a
-// tool call. Joined deltas count as one event.
+// tool call, or its answer has a mark. Joined deltas count as one event.
 func RunStats(events []Event) chat.RunStats {
 	var f chat.RunStats
 	answers, first := map[string]bool{}, map[string]string{}
+	empty := 0
 	count := func(id string, e Event) {
 		if continues := MarksOf(e.Metadata).Continues; continues != "" {
 			first[id] = continues
@@ -27,9 +28,13 @@ func RunStats(events []Event) chat.RunStats {
 		case ToolCallStart:
 			count(e.ParentMessageID, e)
 			f.ToolCalls++
+		case Custom:
+			if a, ok := AnswerOf(e); ok && a.Message == "" {
+				empty++
+			}
 		}
 	}
-	f.ModelCalls = len(answers)
+	f.ModelCalls = len(answers) + empty
 	return f
 }
 

@@ -3,13 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 
 	"carrel/shared/agui"
 	"carrel/shared/chars"
-	"carrel/shared/tool"
 )
 
 // Bounds in bytes of the model's text in one event.
@@ -32,44 +29,35 @@ type answer struct {
 	tail    tail            // the incomplete last character of the open part
 	open    *agui.Event     // a delta of the open part, without its text
 	closing []agui.Event    // the events that close the open part
+	keep    string          // what the provider needs again
+	usage   agui.Usage      // the tokens so far
 }
 
 // stream makes one model call, emits its deltas as events, and returns the answer as one message.
-func (r *run) stream(ctx context.Context, history []agui.Message) (agui.Message, error) {
-	request := Request{System: r.c.System, Messages: slices.Clone(history), Tools: r.specs(),
-		Settings: r.c.Settings, UserHash: r.c.UserHash}
+func (r *run) stream(ctx context.Context, request Request) (*answer, error) {
 	a := &answer{r: r, id: r.messageID()}
 	var stop StopReason
-	var usage agui.Usage
-	defer func() { r.count(usage) }()
 	for delta, err := range r.c.Models[0].Stream(ctx, request) {
 		if ctx.Err() != nil {
-			return agui.Message{}, stopped(ctx)
+			return nil, stopped(ctx)
 		}
 		if err != nil {
-			return agui.Message{}, modelFailed(err)
+			return nil, modelFailed(err)
 		}
 		if err := a.add(delta); err != nil {
-			return agui.Message{}, err
-		}
-		if delta.Usage != nil {
-			usage = *delta.Usage
+			return nil, err
 		}
 		if stop = delta.Stop; stop != "" {
 			break
 		}
 	}
-	if ctx.Err() != nil && stop == "" {
-		return agui.Message{}, stopped(ctx)
+	if stop == "" && ctx.Err() != nil {
+		return nil, stopped(ctx)
 	}
-	return a.finish(stop)
-}
-
-func (r *run) specs() []tool.Spec {
-	if r.c.Tools == nil {
-		return nil
+	if stop == "" {
+		return nil, modelFailed(errors.New("the stream ended without a stop"))
 	}
-	return r.c.Tools.Specs()
+	return a, a.finish(stop)
 }
 
 // add emits one delta.
@@ -86,19 +74,25 @@ func (a *answer) add(d Delta) error {
 			return modelFailed(errors.New("arguments without a tool call"))
 		}
 		return a.stream(a.tail.add(d.ToolArgs))
+	case d.Keep != "":
+		a.keep = d.Keep
+	case d.Usage != nil:
+		a.usage = *d.Usage
 	}
 	return nil
 }
 
 func (a *answer) addText(delta string) error {
 	if !a.isOpen(agui.TextMessageContent) {
-		if err := a.end(""); err != nil {
+		ends, err := a.end("")
+		if err != nil {
 			return err
 		}
 		id, marks := a.next(a.message != "")
 		start := agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant,
 			Metadata: marks.Metadata()}
-		if err := a.begin(agui.Event{Type: agui.TextMessageContent, MessageID: id}, start); err != nil {
+		err = a.begin(agui.Event{Type: agui.TextMessageContent, MessageID: id}, append(ends, start)...)
+		if err != nil {
 			return err
 		}
 		a.closing = []agui.Event{{Type: agui.TextMessageEnd, MessageID: id}}
@@ -108,18 +102,16 @@ func (a *answer) addText(delta string) error {
 
 func (a *answer) addReasoning(delta string) error {
 	if !a.isOpen(agui.ReasoningMessageContent) {
-		if err := a.end(""); err != nil {
+		ends, err := a.end("")
+		if err != nil {
 			return err
 		}
 		id := a.r.messageID()
-		var marks agui.Marks
-		if a.message != "" {
-			a.thought, marks.Continues = true, a.id
-		}
-		err := a.begin(agui.Event{Type: agui.ReasoningMessageContent, MessageID: id},
+		a.thought = a.message != ""
+		err = a.begin(agui.Event{Type: agui.ReasoningMessageContent, MessageID: id}, append(ends,
 			agui.Event{Type: agui.ReasoningStart, MessageID: id},
 			agui.Event{Type: agui.ReasoningMessageStart, MessageID: id, Role: agui.RoleReasoning,
-				Metadata: marks.Metadata()})
+				Metadata: agui.Marks{Continues: a.id}.Metadata()})...)
 		if err != nil {
 			return err
 		}
@@ -132,17 +124,18 @@ func (a *answer) addReasoning(delta string) error {
 // startCall begins a tool call with a new id. The model's id is unique only within the run, and a client's view needs
 // an id that is unique in the thread.
 func (a *answer) startCall(name string) error {
-	if err := a.end(""); err != nil {
+	ends, err := a.end("")
+	if err != nil {
 		return err
 	}
 	name = chars.Head(valid(name), maxName)
 	call := agui.ToolCall{ID: a.r.newID(), Type: "function", Function: agui.FunctionCall{Name: name}}
 	a.calls, a.r.undecided = append(a.calls, call), append(a.r.undecided, call)
 	parent, marks := a.next(a.thought)
-	err := a.begin(agui.Event{Type: agui.ToolCallArgs, ToolCallID: call.ID}, agui.Event{
+	err = a.begin(agui.Event{Type: agui.ToolCallArgs, ToolCallID: call.ID}, append(ends, agui.Event{
 		Type: agui.ToolCallStart, ToolCallID: call.ID, ToolCallName: name, ParentMessageID: parent,
 		Metadata: marks.Metadata(),
-	})
+	})...)
 	if err != nil {
 		return err
 	}
@@ -166,12 +159,11 @@ func (a *answer) next(separate bool) (id string, marks agui.Marks) {
 // isOpen reports whether the open part has deltas of this type.
 func (a *answer) isOpen(delta agui.EventType) bool { return a.open != nil && a.open.Type == delta }
 
-// begin emits the opening events of a part. Its deltas are copies of open with a text.
-func (a *answer) begin(open agui.Event, opening ...agui.Event) error {
-	for _, e := range opening {
-		if err := a.r.emit(e); err != nil {
-			return err
-		}
+// begin emits the events that close the part before and open the next one, in one record. So the log of an answer that
+// was cut has an open part, which gets the mark Incomplete. The part's deltas are copies of open with a text.
+func (a *answer) begin(open agui.Event, events ...agui.Event) error {
+	if err := a.r.emit(events...); err != nil {
+		return err
 	}
 	a.open = &open
 	return nil
@@ -191,13 +183,14 @@ func (a *answer) stream(delta string) error {
 	return nil
 }
 
-// end closes the open part, if there is one. At the end of the answer, the end of a text carries the stop reason.
-func (a *answer) end(stop StopReason) error {
+// end ends the open part, if there is one, and returns the events that close it. At the end of the answer, the end of a
+// text carries the stop reason.
+func (a *answer) end(stop StopReason) ([]agui.Event, error) {
 	if a.open == nil {
-		return nil
+		return nil, nil
 	}
 	if err := a.stream(a.tail.rest()); err != nil {
-		return err
+		return nil, err
 	}
 	switch written := a.written.String(); a.open.Type {
 	case agui.TextMessageContent:
@@ -207,16 +200,14 @@ func (a *answer) end(stop StopReason) error {
 		a.r.undecided[len(a.r.undecided)-1].Function.Arguments = written
 	}
 	a.written.Reset()
-	for _, e := range a.closing {
-		if e.Type == agui.TextMessageEnd {
-			e.Metadata = a.marks(e.MessageID, stop).Metadata()
-		}
-		if err := a.r.emit(e); err != nil {
-			return err
+	ends := a.closing
+	for i := range ends {
+		if ends[i].Type == agui.TextMessageEnd {
+			ends[i].Metadata = a.marks(ends[i].MessageID, stop).Metadata()
 		}
 	}
 	a.open, a.closing = nil, nil
-	return nil
+	return ends, nil
 }
 
 // marks returns the marks of a message's end, which replace those of its start.
@@ -228,33 +219,58 @@ func (a *answer) marks(id string, stop StopReason) agui.Marks {
 	return m
 }
 
-// finish ends the answer and returns its message. An answer that was cut while it called tools is a failure, because
-// the arguments of its last call are incomplete. If the answer ends with a text, the end of that text carries the stop
-// reason. A worker that continues the run after this worker's death recognises a complete answer by it.
-func (a *answer) finish(stop StopReason) (agui.Message, error) {
-	var textStop StopReason
-	switch stop {
-	case StopEnd:
-		textStop = stop
-	case StopTools:
-		if len(a.calls) == 0 {
-			return agui.Message{}, modelFailed(errors.New("the model waits for results and has called no tool"))
-		}
-	case StopMaxTokens:
-		if len(a.calls) > 0 {
-			return agui.Message{}, modelFailed(errors.New("the answer was cut while it called tools"))
-		}
-		textStop = stop
-	case StopFiltered:
-		return agui.Message{}, &failure{
-			code: CodeModel, message: "The model's provider refused to answer this.", cause: errors.New("filtered"),
-		}
-	default:
-		return agui.Message{}, modelFailed(fmt.Errorf("the answer ended with the unknown stop reason %q", stop))
+// text returns the answer's text.
+func (a *answer) text() string { return strings.Join(a.texts, between) }
+
+// said returns the answer as one message for the model.
+func (a *answer) said() agui.Message {
+	m := agui.Message{ID: a.id, Role: agui.RoleAssistant, Content: a.text()}
+	for _, c := range a.calls {
+		m.ToolCalls = append(m.ToolCalls, forProvider(c))
 	}
-	if err := a.end(textStop); err != nil {
-		return agui.Message{}, err
+	return m
+}
+
+// finish ends the answer and emits its mark, in one record. An answer that is requested again is closed as one that was
+// cut.
+func (a *answer) finish(stop StopReason) error {
+	textStop := stop
+	if stop == StopTools || len(a.calls) > 0 && stop != StopFiltered {
+		textStop = ""
 	}
-	text := strings.Join(a.texts, between)
-	return agui.Message{ID: a.id, Role: agui.RoleAssistant, Content: text, ToolCalls: a.calls}, nil
+	openText := a.isOpen(agui.TextMessageContent)
+	ends, err := a.end(textStop)
+	if err != nil {
+		return err
+	}
+	if stop == StopFiltered && !openText { // an empty message carries the reason to later runs
+		id, marks := a.next(a.message != "")
+		ends = append(ends, agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant,
+			Metadata: marks.Metadata()},
+			agui.Event{Type: agui.TextMessageEnd, MessageID: id, Metadata: a.marks(id, stop).Metadata()})
+	}
+	mark := a.mark(stop)
+	switch {
+	case mark.Rejected == agui.RejectedMalformed, mark.Rejected == agui.RejectedOutput:
+		ends = a.r.cutAnswer()
+	case a.keep != "":
+		ends = a.r.addKeep(a.id, a.keep, ends)
+	}
+	a.r.usage = agui.AddUsage(a.r.usage, a.usage)
+	a.r.marks = append(a.r.marks, mark)
+	return a.r.emit(append(ends, agui.CustomEvent(agui.CustomAnswer, mark))...)
+}
+
+// mark makes the answer's mark.
+func (a *answer) mark(stop StopReason) agui.Answer {
+	m := agui.Answer{N: len(a.r.marks) + 1, Stop: string(stop), Calls: len(a.calls), Provider: a.usage.Provider,
+		Model: a.usage.Model, Rejected: a.r.rejection(stop, a)}
+	if a.message != "" {
+		m.Message = a.id
+	}
+	if u := a.usage; u != (agui.Usage{}) {
+		u.Provider, u.Model = "", ""
+		m.Usage = &u
+	}
+	return m
 }

@@ -53,25 +53,26 @@ func TestRun_Failures(t *testing.T) {
 		"the model fails in a call":    {then(fails, half...), chat.Limits{}, engine.CodeModel},
 		"the model panics":             {then(panics, half...), chat.Limits{}, engine.CodeInternal},
 		"the model just ends":          {then(ends, half...), chat.Limits{}, engine.CodeModel},
-		"an unknown stop":              {says([]engine.Delta{stop("tired")}), chat.Limits{}, engine.CodeModel},
+		"an unknown stop":              {says([]engine.Delta{stop("tired")}), chat.Limits{}, engine.CodeNoAnswer},
 		"waits for no tools": {says([]engine.Delta{text("a"), stop(engine.StopTools)}), chat.Limits{},
 			engine.CodeModel},
 		"arguments without a call": {says([]engine.Delta{text("a"), args("{}")}), chat.Limits{},
 			engine.CodeModel},
-		"cut in a call": {says(append(half, stop(engine.StopMaxTokens))), chat.Limits{},
+		"cut in a call": {says(append(half, stop(engine.StopMaxTokens))), chat.Limits{}, engine.CodeMaxTokens},
+		"malformed": {says([]engine.Delta{text("a"), stop(engine.StopMalformed)}), chat.Limits{},
 			engine.CodeModel},
-		"refused by the provider": {says([]engine.Delta{text("a"), stop(engine.StopFiltered)}), chat.Limits{},
-			engine.CodeModel},
+		"empty": {says([]engine.Delta{reasoning("a"), stop(engine.StopEnd)}), chat.Limits{},
+			engine.CodeNoAnswer},
 		"too many model calls":   {says(forever), chat.Limits{ModelCalls: 3}, engine.CodeModelCalls},
 		"too many tool calls":    {says(forever), chat.Limits{ToolCalls: 3}, engine.CodeToolCalls},
 		"too many events":        {says(forever), chat.Limits{Events: 9}, engine.CodeEvents},
 		"too many bytes of text": {long, chat.Limits{OutputBytes: 1000}, engine.CodeOutput},
-		"too many bytes of a result": {says(sixty, []engine.Delta{stop(engine.StopEnd)}),
+		"too many bytes of a result": {says(sixty, []engine.Delta{text("ok"), stop(engine.StopEnd)}),
 			chat.Limits{OutputBytes: 100}, engine.CodeOutput},
 		"too many bytes of arguments": {says([]engine.Delta{start("echo"), args(strings.Repeat("x", 200))}),
 			chat.Limits{OutputBytes: 100}, engine.CodeOutput},
 		"the limits of one run are whole": {says([]engine.Delta{text("a"), stop(engine.StopEnd)}),
-			chat.Limits{Events: 3, ModelCalls: 1, OutputBytes: 1}, ""},
+			chat.Limits{Events: 4, ModelCalls: 1, OutputBytes: 1}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := setUp(t, c.model, c.limits)
@@ -155,7 +156,7 @@ func TestRun_StopCauses(t *testing.T) {
 }
 
 func TestRun_CallersContextEnds(t *testing.T) {
-	for _, m := range []*model{then(hangs, text("a")), says([]engine.Delta{stop(engine.StopEnd)})} {
+	for _, m := range []*model{then(hangs, text("a")), says([]engine.Delta{text("ok"), stop(engine.StopEnd)})} {
 		f := setUp(t, m, chat.Limits{})
 		ctx, cancel := context.WithCancelCause(context.Background())
 		f.ctx = ctx

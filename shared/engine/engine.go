@@ -35,6 +35,7 @@ type Config struct {
 	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest
 	// first.
 	History []agui.Message
+	Log     []agui.Event  // the run's events so far; the engine reads its previous answers and their usage from it
 	Pending []PendingCall // calls to make before the first model call
 	Sink    Sink
 	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error
@@ -49,8 +50,8 @@ type Config struct {
 //
 // Before Run returns, every opened message and step is closed and each tool call has its result. The exception is the
 // outcome interrupt: a person must respond to the calls that it names. A tool is called only after the answer with the
-// call is durable, so that another worker finds the call in the log if this one dies. If History ends with a complete
-// answer, Run does not call the model again.
+// call is durable, so that another worker finds the call in the log if this one dies. If Log has an answer that ends
+// the run, Run does not call the model again.
 //
 // An exceeded limit, a failed model, and a panic of the model or the sink become a RUN_ERROR with a code. A context
 // that was cancelled with the cause ErrCancelled becomes the outcome cancelled.

@@ -17,6 +17,9 @@ var ErrCancelled = errors.New("engine: the user stopped the run")
 // The codes of RUN_ERROR.
 const (
 	CodeModel      = "model_error"
+	CodeNoAnswer   = "no_answer"        // the model's answers were empty
+	CodeBadOutput  = "bad_output"       // the model's answers do not fit the output's schema
+	CodeMaxTokens  = "max_tokens_twice" // the model's calls were cut at the output limit, twice
 	CodeTimeLimit  = "time_limit"
 	CodeModelCalls = "model_call_limit"
 	CodeToolCalls  = "tool_call_limit"

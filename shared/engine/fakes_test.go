@@ -67,14 +67,17 @@ func used(name string, in, out int) engine.Delta {
 type sink struct {
 	order  agui.Order
 	events []agui.Event
-	fail   func(agui.Event) error // before the event is taken
-	sync   func() error
+	// the events of each Emit
+	records [][]agui.Event
+	fail    func(agui.Event) error // before the event is taken
+	sync    func() error
 }
 
 func (s *sink) Emit(ctx context.Context, events ...agui.Event) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("emitted with a context that has ended: %w", ctx.Err())
 	}
+	s.records = append(s.records, events)
 	for _, e := range events {
 		if s.fail != nil {
 			if err := s.fail(e); err != nil {
@@ -189,10 +192,13 @@ func (f *fixture) messages() []agui.Message {
 	return folder.Messages()
 }
 
-// types formats events as their types with their texts.
+// types formats events as their types with their texts. It leaves out the marks of answers.
 func (f *fixture) types() string {
 	var b strings.Builder
 	for _, e := range f.sink.events {
+		if e.Name == agui.CustomAnswer {
+			continue
+		}
 		b.WriteString(string(e.Type))
 		if e.Delta != "" {
 			b.WriteString(" " + e.Delta)

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,7 +25,6 @@ type entry struct {
 	message agui.Message
 	results []agui.Message // one for each call of the message
 	marks   agui.Marks     // the combined marks of the answer's messages and of its calls' results
-	called  bool           // the answer calls a tool, even if the call is left out for the model
 }
 
 // conversation groups the messages of a thread, in their order, into entries.
@@ -58,7 +58,8 @@ func conversation(history []agui.Message) []*entry {
 }
 
 // add adds a message to the entry that it continues. A call is added only together with its result, which may come
-// later in the history, because a person responds in a later run.
+// later in the history, because a person responds in a later run. A call that was cut off in its arguments is left out
+// with its result.
 func (e *entry) add(m agui.Message, marks agui.Marks, results map[string]agui.Message) {
 	e.mark(marks)
 	if e.message.Content != "" && m.Content != "" {
@@ -66,11 +67,10 @@ func (e *entry) add(m agui.Message, marks agui.Marks, results map[string]agui.Me
 	}
 	e.message.Content += m.Content
 	for _, c := range m.ToolCalls {
-		e.called = true
 		result, ok := results[c.ID]
 		e.mark(agui.MarksOf(result.Metadata))
-		if ok && callable(c) {
-			e.message.ToolCalls = append(e.message.ToolCalls, c)
+		if ok && (json.Valid([]byte(c.Function.Arguments)) || !agui.MarksOf(result.Metadata).Incomplete) {
+			e.message.ToolCalls = append(e.message.ToolCalls, forProvider(c))
 			e.results = append(e.results, result)
 		}
 	}
@@ -86,11 +86,11 @@ func (e *entry) mark(m agui.Marks) {
 }
 
 // forModel returns the part of a thread that a model receives, as a copy. It leaves out reasoning, because providers
-// accept it only with their own signatures. It leaves out calls without a result, and answers that a worker's death cut
-// off and that are given again. Other answers that were cut off stay and end with a mark, because the person has read
-// them.
+// accept it only with their own signatures. It leaves out calls without a result, and answers that were cut off and are
+// given again. Other answers that were cut off stay and end with a mark, because the person has read them. A turn whose
+// answer a content policy withheld becomes two messages that say so: a question that was blocked is not sent again.
 func forModel(history []agui.Message) []agui.Message {
-	all := conversation(history)
+	all := withoutFiltered(conversation(history))
 	out := make([]agui.Message, 0, len(history))
 	for i, s := range all {
 		if s.marks.Again && repeated(all[i+1:]) {
@@ -125,32 +125,56 @@ func (e *entry) cut() string {
 	return cutMark
 }
 
-// callable reports whether the call's arguments are JSON. Arguments that were cut off may not be, and providers reject
-// them.
-func callable(c agui.ToolCall) bool {
-	return strings.TrimSpace(c.Function.Arguments) == "" || json.Valid([]byte(c.Function.Arguments))
+// forProvider returns a call with arguments that every provider accepts. Arguments that are not JSON were cut off, and
+// the call was not made, as its result says.
+func forProvider(c agui.ToolCall) agui.ToolCall {
+	if !json.Valid([]byte(c.Function.Arguments)) {
+		c.Function.Arguments = "{}"
+	}
+	return c
 }
 
-// DropUnfinished returns the messages of a run that continues after its worker's death, without an answer that was cut
-// off: an answer with text, without a call and without a stop reason. The model does not receive that answer and gives
-// it again.
-func DropUnfinished(messages []agui.Message) []agui.Message {
-	cut := map[string]bool{}
-	for _, s := range conversation(messages) {
-		if s.message.Role == agui.RoleAssistant && !s.called && s.marks.Stop == "" {
-			cut[s.message.ID] = true
+// withheldQuestion replaces the messages of a user in a turn that a content policy withheld.
+const withheldQuestion = "[withheld by the content policy]"
+
+// withoutFiltered replaces each turn whose answer a content policy withheld. What remains are the names and the
+// outcomes of its calls, because their effects remain.
+func withoutFiltered(all []*entry) (out []*entry) {
+	var turn []*entry // a user's messages and the answers to them
+	flush := func() {
+		if slices.ContainsFunc(turn, func(e *entry) bool { return e.marks.Stop == string(StopFiltered) }) {
+			turn = withheldTurn(turn)
+		}
+		out, turn = append(out, turn...), nil
+	}
+	for _, e := range all {
+		if n := len(turn); n > 0 && e.message.Role == agui.RoleUser && turn[n-1].message.Role != agui.RoleUser {
+			flush()
+		}
+		turn = append(turn, e)
+	}
+	flush()
+	return out
+}
+
+// withheldTurn returns the two entries that stand for a withheld turn.
+func withheldTurn(turn []*entry) []*entry {
+	var calls []string
+	for _, e := range turn {
+		for i, c := range e.message.ToolCalls {
+			outcome := cmp.Or(agui.MarksOf(e.results[i].Metadata).Outcome, "done")
+			calls = append(calls, fmt.Sprintf("%s (%s)", c.Function.Name, outcome))
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(messages), func(m agui.Message) bool {
-		return cut[m.ID] || cut[agui.MarksOf(m.Metadata).Continues]
-	})
-}
-
-// complete reports whether a conversation, as a model receives it, ends with a complete answer.
-func complete(history []agui.Message) bool {
-	if len(history) == 0 {
-		return false
+	text := "[withheld]"
+	if len(calls) > 0 {
+		text = fmt.Sprintf("[withheld. Tools called: %s]", strings.Join(calls, ", "))
 	}
-	last := history[len(history)-1]
-	return last.Role == agui.RoleAssistant && len(last.ToolCalls) == 0 && agui.MarksOf(last.Metadata).Stop != ""
+	first, last := *turn[0], *turn[len(turn)-1]
+	pair := []*entry{{message: agui.Message{ID: last.message.ID, Role: agui.RoleAssistant, Content: text}}}
+	if first.message.Role == agui.RoleUser {
+		question := &entry{message: agui.Message{ID: first.message.ID, Role: agui.RoleUser, Content: withheldQuestion}}
+		pair = append([]*entry{question}, pair...)
+	}
+	return pair
 }

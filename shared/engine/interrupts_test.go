@@ -240,7 +240,7 @@ func TestRun_InterruptBounds(t *testing.T) {
 	}
 	f = setUp(t, says([]engine.Delta{start("other"), args(`{"say":"` + strings.Repeat("x", 8<<10) + `"}`),
 		stop(engine.StopTools)},
-		[]engine.Delta{stop(engine.StopEnd)}), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
+		[]engine.Delta{text("ok"), stop(engine.StopEnd)}), chat.Limits{}, made(t, &keys).AskFirst("Really?"))
 	if end := f.run(); end.Outcome.Type != agui.OutcomeSuccess ||
 		!strings.Contains(f.results(), "too long to be shown") || len(keys) != 0 {
 		t.Errorf("ended with %+v; %s", end, f.results())
@@ -291,7 +291,7 @@ func TestRun_CallIsDurableFirst(t *testing.T) {
 	} {
 		var keys []string
 		f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)},
-			[]engine.Delta{stop(engine.StopEnd)}),
+			[]engine.Delta{text("ok"), stop(engine.StopEnd)}),
 			chat.Limits{}, made(t, &keys))
 		asked := 0
 		f.config.Ready = func(context.Context) error {
@@ -301,7 +301,7 @@ func TestRun_CallIsDurableFirst(t *testing.T) {
 			return nil
 		}
 		f.sink.sync = func() error {
-			if last := f.sink.events[len(f.sink.events)-1]; last.Type != agui.ToolCallEnd || len(keys) > 0 {
+			if last := f.sink.events[len(f.sink.events)-1]; last.Name != agui.CustomAnswer || len(keys) > 0 {
 				t.Errorf("%s: waited behind %s, with %d calls made", name, last.Type, len(keys))
 			}
 			return c.sync
@@ -350,24 +350,22 @@ func TestRun_LimitsOverAttempts(t *testing.T) {
 	}
 }
 
-// A run whose worker died after the complete answer is finished without another model call.
-func TestRun_CompleteAnswerInHistory(t *testing.T) {
-	m := done()
-	f := setUp(t, m, chat.Limits{})
-	f.run()
-	said := f.messages()
-	m2 := done()
-	f2 := setUp(t, m2, chat.Limits{})
-	f2.config.History = append(f2.config.History, said...)
-	if end := f2.run(); end.Outcome == nil || end.Outcome.Type != agui.OutcomeSuccess || len(m2.asked) != 0 {
-		t.Errorf("ended with %+v after %d model calls", end, len(m2.asked))
+// A run whose worker died after the complete answer is finished without another model call, and with its usage.
+func TestRun_CompleteAnswerInLog(t *testing.T) {
+	answer := says([]engine.Delta{text("done"), used("big", 3, 4), stop(engine.StopEnd)})
+	f := setUp(t, answer, chat.Limits{})
+	first := f.run()
+	again := done()
+	f2 := setUp(t, again, chat.Limits{})
+	f2.config.Log = f.sink.events
+	f2.config.History = append(f2.config.History, f.messages()...)
+	if end := f2.run(); end.Outcome == nil || end.Outcome.Type != agui.OutcomeSuccess || len(again.asked) != 0 ||
+		!slices.Equal(end.Usage, first.Usage) {
+		t.Errorf("ended with %+v after %d model calls", end, len(again.asked))
 	}
-	half := []agui.Message{{ID: "a", Role: agui.RoleAssistant, Content: "x"}, {ID: "b", Role: agui.RoleReasoning,
-		Metadata: agui.Marks{Continues: "a"}.Metadata()}}
-	if got := engine.DropUnfinished(append(slices.Clone(f.config.History), said...)); len(got) != 1+len(said) {
-		t.Errorf("%+v is left of what was finished", got)
-	}
-	if got := engine.DropUnfinished(append(slices.Clone(f.config.History), half...)); len(got) != 1 {
-		t.Errorf("%+v is left of an answer that was cut off", got)
+	f3 := setUp(t, again, chat.Limits{})
+	f3.config.Log = f.sink.events[:len(f.sink.events)-1] // without the mark
+	if f3.run(); len(again.asked) != 1 {
+		t.Errorf("%d model calls after an answer without a mark, want 1", len(again.asked))
 	}
 }

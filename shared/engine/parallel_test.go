@@ -178,7 +178,7 @@ func TestRun_EveryOutcomeHasAResult(t *testing.T) {
 	t.Attr("row", "D3: each outcome emits a complete set of call events")
 	var calls, recorded int
 	synctest.Test(t, func(t *testing.T) {
-		f := setUp(t, says(callsOf(everyOutcome()), []engine.Delta{stop(engine.StopEnd)}), chat.Limits{})
+		f := setUp(t, says(callsOf(everyOutcome()), []engine.Delta{text("ok"), stop(engine.StopEnd)}), chat.Limits{})
 		release := make(chan struct{})
 		kept := f.tools(release)
 		end, err := engine.Run(f.ctx, f.config)
@@ -272,7 +272,7 @@ func TestRun_SlowCall(t *testing.T) {
 		for range 36 {
 			all = append(all, wanted{"other", fine, tool.OK})
 		}
-		f := setUp(t, says(callsOf(all), []engine.Delta{stop(engine.StopEnd)}), chat.Limits{}, one)
+		f := setUp(t, says(callsOf(all), []engine.Delta{text("ok"), stop(engine.StopEnd)}), chat.Limits{}, one)
 		kept := &decisions{since: time.Now()}
 		f.config.Tools.Record = kept.add
 		f.run()
@@ -302,14 +302,15 @@ func TestRun_SkippedCallsAreRecorded(t *testing.T) {
 	}{
 		"too many": {says(callsOf([]wanted{{"echo", fine, ""}, {"secret", fine, ""}})), chat.Limits{ToolCalls: 1},
 			nil, "echo not_called 11, secret not_called 11"},
-		"cut off": {says([]engine.Delta{start("echo"), args(fine), start("told"), args(`{"s`),
-			stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo not_called 11, told not_called 0"},
+		"cut off": {says([]engine.Delta{start("told"), args(`{"s`), stop(engine.StopMaxTokens)},
+			[]engine.Delta{text("ok"), stop(engine.StopEnd)}), chat.Limits{}, nil, "told not_called 3"},
 		"made up": {says([]engine.Delta{start("my secret"), stop(engine.StopFiltered)}), chat.Limits{}, nil,
 			" not_called 0"},
 		"refused": {done(), chat.Limits{}, []engine.PendingCall{{Call: agui.ToolCall{ID: "c",
 			Function: agui.FunctionCall{Name: "echo", Arguments: fine}}, Result: &known}}, "echo refused 11"},
 		"made after": {says(callsOf([]wanted{{"echo", fine, ""}}), []engine.Delta{start("told"),
-			stop(engine.StopMaxTokens)}), chat.Limits{}, nil, "echo ok 11, told not_called 0"},
+			stop(engine.StopMaxTokens)}, []engine.Delta{text("ok"), stop(engine.StopEnd)}), chat.Limits{}, nil,
+			"echo ok 11, told not_called 0"},
 	} {
 		f := setUp(t, c.model, c.limits)
 		f.config.Pending = c.pending

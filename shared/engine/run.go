@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"carrel/shared/agui"
@@ -23,13 +24,17 @@ type run struct {
 	open           agui.Open
 	undecided      []agui.ToolCall // calls that the model began and the dispatcher has not received
 	usage          []agui.Usage
+	marks          []agui.Answer     // of the answers of all attempts
+	history        []agui.Message    // what the model receives
+	keep           map[string]string // by message id, for answers of this run
 	interrupts     []agui.Interrupt
 	editSchemas    []json.RawMessage // for each interrupt: the response schema that allows edited arguments; may be nil
 	interruptBytes int
 }
 
 func newRun(ctx context.Context, c Config) *run {
-	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits()}
+	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits(),
+		usage: agui.TokensOf(c.Log), marks: agui.Answers(c.Log), keep: keptIn(c.Log)}
 	if r.newID == nil {
 		r.newID = func() string { return rand.Text()[:16] } // 80 bits, short because log records repeat ids
 	}
@@ -43,47 +48,94 @@ func newRun(ctx context.Context, c Config) *run {
 // messageID makes the id of a message. Clients may not use its prefix, so it differs from every id of a client.
 func (r *run) messageID() string { return chat.ServerPrefix + r.newID() }
 
-// loop makes the pending calls. Then it calls the model, and the tools that the model requests, until the answer is
-// complete or the run is interrupted. The error is a failure, a sinkError or ErrCancelled.
+// loop makes the pending calls. Then it calls the model, and the tools that the model requests, until an answer ends
+// the run or the run is interrupted. The error is a failure, a sinkError or ErrCancelled.
 func (r *run) loop(ctx context.Context) error {
 	results, err := r.callTools(ctx, r.c.Pending)
 	if err != nil || len(r.interrupts) > 0 {
 		return err
 	}
-	history := forModel(append(slices.Clone(r.c.History), results...))
-	if complete(history) {
-		return nil
-	}
+	r.history = forModel(append(slices.Clone(r.c.History), results...))
 	for {
-		answer, err := r.askModel(ctx, history)
-		if err != nil || len(answer.ToolCalls) == 0 {
+		if ended, err := decide(r.marks); ended || err != nil {
 			return err
 		}
-		calls := make([]PendingCall, len(answer.ToolCalls))
-		for i, c := range answer.ToolCalls {
-			calls[i] = PendingCall{Call: c}
+		answer, err := r.askModel(ctx)
+		if err != nil {
+			return err
 		}
-		if r.c.User.Count(chat.RunStats{ToolCalls: len(calls)}).ToolCalls > r.limits.ToolCalls {
-			return limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
-		}
-		results, err := r.callTools(ctx, calls)
+		results, err := r.callAnswer(ctx, answer)
 		if err != nil || len(r.interrupts) > 0 {
 			return err
 		}
-		history = append(append(history, answer), results...)
+		r.remember(answer, results)
 	}
 }
 
+// callAnswer makes the calls of an answer and returns their results.
+func (r *run) callAnswer(ctx context.Context, a *answer) ([]agui.Message, error) {
+	mark := r.lastMark()
+	if len(a.calls) == 0 || mark.Rejected == agui.RejectedMalformed {
+		return nil, nil
+	}
+	if r.c.User.Count(chat.RunStats{ToolCalls: len(a.calls)}).ToolCalls > r.limits.ToolCalls {
+		return nil, limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
+	}
+	return r.callTools(ctx, pendingCalls(mark, a.calls))
+}
+
+// remember adds an answer and the results of its calls to the conversation, unless the answer is requested again.
+func (r *run) remember(a *answer, results []agui.Message) {
+	m := a.said()
+	rejected := r.lastMark().Rejected
+	if rejected == agui.RejectedOutput || rejected == agui.RejectedMalformed || rejected == agui.RejectedEmpty {
+		return
+	}
+	r.history = append(append(r.history, m), results...)
+}
+
+// lastMark returns the mark of the last answer.
+func (r *run) lastMark() agui.Answer { return r.marks[len(r.marks)-1] }
+
 // askModel makes the next model call, unless the run has reached its limit of model calls.
-func (r *run) askModel(ctx context.Context, history []agui.Message) (agui.Message, error) {
+func (r *run) askModel(ctx context.Context) (*answer, error) {
 	if err := r.ready(ctx); err != nil {
-		return agui.Message{}, err
+		return nil, err
 	}
 	if r.c.User.Count(chat.RunStats{}).ModelCalls >= r.limits.ModelCalls {
-		return agui.Message{}, limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
+		return nil, limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
 	}
 	r.c.User.Count(chat.RunStats{ModelCalls: 1})
-	return r.stream(ctx, history)
+	return r.stream(ctx, r.request())
+}
+
+// request makes the request of the next model call.
+func (r *run) request() Request {
+	request := Request{
+		System: r.c.System, Messages: append(slices.Clone(r.history), nudge(r.marks)...), Keep: maps.Clone(r.keep),
+		Settings: r.c.Settings, UserHash: r.c.UserHash,
+	}
+	if r.c.Tools != nil {
+		request.Tools = r.c.Tools.Specs()
+	}
+	return request
+}
+
+// cutAnswer returns the events that close the answer that the model is in the middle of, and records that none of its
+// calls was made.
+func (r *run) cutAnswer() []agui.Event {
+	r.skipUndecided()
+	return r.open.CutAnswer()
+}
+
+// skipUndecided records that the calls which the dispatcher has not received are not made.
+func (r *run) skipUndecided() {
+	for _, c := range r.undecided {
+		if r.c.Tools != nil {
+			r.c.Tools.RecordSkipped(called(c), tool.NotCalled)
+		}
+	}
+	r.undecided = nil
 }
 
 // ready returns an error if no model or tool may be called now.
@@ -214,30 +266,36 @@ func about(o tool.Outcome, edited bool) json.RawMessage {
 	return marks.Metadata()
 }
 
-// emit emits the next event, unless it exceeds the run's limits. Deltas are counted as the model streams them, before
-// the sink joins them.
-func (r *run) emit(e agui.Event) error {
-	after := r.c.User.Count(chat.RunStats{}).Plus(figures(e))
+// emit emits the next events in one record of the log, unless they exceed the run's limits. Deltas are counted as the
+// model streams them, before the sink joins them.
+func (r *run) emit(events ...agui.Event) error {
+	after := r.c.User.Count(chat.RunStats{}).Plus(figures(events))
 	if after.Events > r.limits.Events {
 		return limitReached(CodeEvents, "events", r.limits.Events)
 	}
 	if after.OutputBytes > int64(r.limits.OutputBytes) {
 		return limitReached(CodeOutput, "bytes of output", r.limits.OutputBytes)
 	}
-	return r.put(e)
+	return r.put(events...)
 }
 
-func figures(e agui.Event) chat.RunStats {
-	return chat.RunStats{Events: 1, OutputBytes: agui.OutputBytes(e)}
+func figures(events []agui.Event) chat.RunStats {
+	f := chat.RunStats{Events: len(events)}
+	for _, e := range events {
+		f.OutputBytes += agui.OutputBytes(e)
+	}
+	return f
 }
 
-// put emits an event without checking the limits.
-func (r *run) put(e agui.Event) error {
-	if err := r.c.Sink.Emit(r.emitCtx, e); err != nil {
+// put emits events, which enter one record of the log, without checking the limits.
+func (r *run) put(events ...agui.Event) error {
+	if err := r.c.Sink.Emit(r.emitCtx, events...); err != nil {
 		return &sinkError{cause: err}
 	}
-	r.c.User.Count(figures(e))
-	r.open.Add(e)
+	r.c.User.Count(figures(events))
+	for _, e := range events {
+		r.open.Add(e)
+	}
 	return nil
 }
 
@@ -250,15 +308,9 @@ const noResult = "The run ended before this tool call had a result."
 // calls that were never made. It returns a sinkError if the sink fails or panics.
 func (r *run) closeOpen(stopped bool) error {
 	err := r.guard(func() error {
-		for _, c := range r.undecided {
-			if r.c.Tools != nil {
-				r.c.Tools.RecordSkipped(called(c), tool.NotCalled)
-			}
-		}
-		for _, e := range r.open.Close(noResult, agui.Marks{Stopped: stopped}) {
-			if err := r.put(e); err != nil {
-				return err
-			}
+		r.skipUndecided()
+		if events := r.open.Close(noResult, agui.Marks{Stopped: stopped}); len(events) > 0 {
+			return r.put(events...)
 		}
 		return nil
 	})
@@ -267,17 +319,4 @@ func (r *run) closeOpen(stopped bool) error {
 		return &sinkError{cause: err}
 	}
 	return err
-}
-
-// count adds a model call's usage to the run's usage of that model.
-func (r *run) count(u agui.Usage) {
-	if u == (agui.Usage{}) {
-		return
-	}
-	same := func(have agui.Usage) bool { return have.Provider == u.Provider && have.Model == u.Model }
-	if i := slices.IndexFunc(r.usage, same); i >= 0 {
-		r.usage[i] = r.usage[i].Plus(u)
-		return
-	}
-	r.usage = append(r.usage, u)
 }

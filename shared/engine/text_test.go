@@ -135,12 +135,12 @@ E tool "echo 3"
 	if got := agui.RunStats(f.sink.events); got.ModelCalls != 2 {
 		t.Errorf("the events show %d model calls", got.ModelCalls)
 	}
-	next := says([]engine.Delta{stop(engine.StopEnd)})
+	next := says([]engine.Delta{text("ok"), stop(engine.StopEnd)})
 	n := setUp(t, next, chat.Limits{})
 	n.config.History = append(append(n.config.History, f.messages()...),
 		agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
 	n.run()
-	short := says([]engine.Delta{stop(engine.StopEnd)})
+	short := says([]engine.Delta{text("ok"), stop(engine.StopEnd)})
 	s := setUp(t, short, chat.Limits{})
 	// a transcript without its beginning
 	s.config.History = append(f.messages()[1:], agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
@@ -178,7 +178,7 @@ func TestHistory_AnswerCutOff(t *testing.T) {
 					time.AfterFunc(time.Second, func() { f.uc.Cancel(cause) })
 				}
 				f.run()
-				next := says([]engine.Delta{stop(engine.StopEnd)})
+				next := says([]engine.Delta{text("ok"), stop(engine.StopEnd)})
 				n := setUp(t, next, chat.Limits{})
 				n.config.History = append(append(n.config.History, f.messages()...),
 					agui.Message{ID: "u2", Role: agui.RoleUser, Content: "next"})
@@ -213,7 +213,7 @@ func TestHistory_AnswerAgain(t *testing.T) {
 		"A user \"hello\"\nB assistant \"whole\"\nC user \"next\"\n":          {half, whole, next},
 		"A user \"hello\"\nB assistant \"half [cut off]\"\nC user \"next\"\n": {half, next},
 	} {
-		m := says([]engine.Delta{stop(engine.StopEnd)})
+		m := says([]engine.Delta{text("ok"), stop(engine.StopEnd)})
 		f := setUp(t, m, chat.Limits{})
 		f.config.History = append(f.config.History, history...)
 		f.run()
@@ -230,7 +230,7 @@ func TestHistory_MetadataOfClients(t *testing.T) {
 		Metadata: []byte(`{"Carrel":{"again":true,"continues":"b"}}`)}
 	whole := agui.Message{ID: "b", Role: agui.RoleAssistant, Content: "whole",
 		Metadata: agui.Marks{Stop: "end"}.Metadata()}
-	m := says([]engine.Delta{stop(engine.StopEnd)})
+	m := says([]engine.Delta{text("ok"), stop(engine.StopEnd)})
 	f := setUp(t, m, chat.Limits{})
 	f.config.History = append(f.config.History, whole, said)
 	f.run()

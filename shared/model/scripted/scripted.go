@@ -60,6 +60,9 @@ func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 	return func(yield func(engine.Delta, error) bool) {
 		p := &player{ctx: ctx, model: m, yield: yield}
 		p.play(plan(r))
+		if p.deltas == 0 && p.stop == engine.StopEnd {
+			p.emit(engine.Delta{Text: "Done."}) // an empty answer would be requested again
+		}
 		usage := agui.Usage{Provider: "carrel", Model: "scripted", InputTokens: tokens(r), OutputTokens: p.deltas}
 		if p.emit(engine.Delta{Usage: &usage}) {
 			p.emit(engine.Delta{Stop: p.stop})

@@ -199,7 +199,7 @@ func TestStream_ToolNotOffered(t *testing.T) {
 
 func TestFail(t *testing.T) {
 	for how, want := range map[string]string{
-		"model": engine.CodeModel, "late": engine.CodeModel, "panic": engine.CodeInternal, "filtered": engine.CodeModel,
+		"model": engine.CodeModel, "late": engine.CodeModel, "panic": engine.CodeInternal, "filtered": "",
 		"tool": "", "cut": "",
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestFail(t *testing.T) {
 			if end.Code != want {
 				t.Errorf("%s: ended with %+v", how, end)
 			}
-			if how == "cut" && !strings.Contains(string(c.events[len(c.events)-2].Metadata), "max_tokens") {
+			if how == "cut" && !strings.Contains(string(c.events[len(c.events)-3].Metadata), "max_tokens") {
 				t.Errorf("the cut message does not say so: %+v", c.events)
 			}
 		})
