@@ -81,6 +81,28 @@ func historyGuards() []guard {
 			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
 		},
 		{
+			name: "runs: a call of an answer without a mark was not made", file: "shared/agui/open.go",
+			test: "./shared/agui TestCloseAttempt_PendingCalls",
+			from: `		o.unmarked = append(o.unmarked, e.ToolCallID)
+`, to: ``,
+		},
+		{
+			name: "runs: the mark is in the record of its answer's end", file: "shared/engine/answer.go",
+			test: engine + "TestRun_AnswersHaveMarks",
+			from: `	return a.r.emit(append(ends, agui.CustomEvent(agui.CustomAnswer, mark))...)
+`, to: `	if err := a.r.emit(ends...); err != nil {
+		return err
+	}
+	return a.r.emit(agui.CustomEvent(agui.CustomAnswer, mark))
+`,
+		},
+		{
+			name: "runs: what a provider wants back is in no frame", file: "shared/wire/run.go",
+			test: "./shared/wire TestEncode_EmptiesWhatProvidersWantBack",
+			from: `			e.EncryptedValue = new(string)
+`, to: ``,
+		},
+		{
 			name: "text: a client writes no marks", file: "shared/agui/marks.go",
 			test: engine + "TestHistory_MetadataOfClients",
 			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,

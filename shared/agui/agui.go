@@ -58,9 +58,9 @@ type Event struct {
 	ParentMessageID string  `json:"parentMessageId,omitempty"` // TOOL_CALL_START
 	Content         *string `json:"content,omitempty"`         // TOOL_CALL_RESULT; may be ""
 
-	Subtype        string `json:"subtype,omitempty"`        // REASONING_ENCRYPTED_VALUE: always "message"
-	EntityID       string `json:"entityId,omitempty"`       // REASONING_ENCRYPTED_VALUE: the id of the answer's message
-	EncryptedValue string `json:"encryptedValue,omitempty"` // REASONING_ENCRYPTED_VALUE; only the log has it
+	Subtype        string  `json:"subtype,omitempty"`        // REASONING_ENCRYPTED_VALUE: always "message"
+	EntityID       string  `json:"entityId,omitempty"`       // REASONING_ENCRYPTED_VALUE: the id of the answer's message
+	EncryptedValue *string `json:"encryptedValue,omitempty"` // REASONING_ENCRYPTED_VALUE; only the log has it
 
 	StepName string          `json:"stepName,omitempty"` // STEP_*
 	Name     string          `json:"name,omitempty"`     // CUSTOM

@@ -244,7 +244,8 @@ func (a *answer) finish(stop StopReason) error {
 		return err
 	}
 	if stop == StopFiltered && !openText { // an empty message carries the reason to later runs
-		id, marks := a.next(a.message != "")
+		follows := a.message != ""
+		id, marks := a.next(follows)
 		ends = append(ends, agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant,
 			Metadata: marks.Metadata()},
 			agui.Event{Type: agui.TextMessageEnd, MessageID: id, Metadata: a.marks(id, stop).Metadata()})

@@ -16,8 +16,8 @@ const (
 func keptIn(log []agui.Event) map[string]string {
 	kept, unmarked := map[string]string{}, map[string]string{}
 	for _, e := range log {
-		if e.Type == agui.ReasoningEncryptedValue {
-			unmarked[e.EntityID] = e.EncryptedValue
+		if e.Type == agui.ReasoningEncryptedValue && e.EncryptedValue != nil {
+			unmarked[e.EntityID] = *e.EncryptedValue
 		}
 		if _, ok := agui.AnswerOf(e); ok {
 			maps.Copy(kept, unmarked)
@@ -38,6 +38,6 @@ func (r *run) addKeep(id, value string, events []agui.Event) []agui.Event {
 	}
 	r.keep[id] = value
 	return append(events, agui.Event{
-		Type: agui.ReasoningEncryptedValue, Subtype: "message", EntityID: id, EncryptedValue: value,
+		Type: agui.ReasoningEncryptedValue, Subtype: "message", EntityID: id, EncryptedValue: &value,
 	})
 }

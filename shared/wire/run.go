@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"slices"
+
 	"fmt"
 
 	"carrel/shared/agui"
@@ -184,20 +186,28 @@ type Events struct {
 	Events   []agui.Event  `json:"events"`
 }
 
-// withInputs replaces the nil message list in the input of a RUN_STARTED by an empty one. It works on a copy, because
-// events are shared.
-func withInputs(events []agui.Event) []agui.Event {
+// shown returns the events as frames show them. It empties the data that a provider wants back (the value of
+// REASONING_ENCRYPTED_VALUE), which only the log holds; the event itself keeps its place in the sequence. It replaces
+// the nil message list in the input of a RUN_STARTED by an empty one. It works on a copy, because events are shared.
+func shown(events []agui.Event) []agui.Event {
 	out := events
-	for i, e := range events {
-		if e.Input == nil || e.Input.Messages != nil {
-			continue
-		}
+	change := func(i int, e agui.Event) {
 		if &out[0] == &events[0] {
-			out = append([]agui.Event(nil), events...)
+			out = slices.Clone(events)
 		}
-		in := *e.Input
-		in.Messages = []agui.Message{}
-		out[i].Input = &in
+		out[i] = e
+	}
+	for i, e := range events {
+		if e.EncryptedValue != nil {
+			e.EncryptedValue = new(string)
+			change(i, e)
+		}
+		if e.Input != nil && e.Input.Messages == nil {
+			in := *e.Input
+			in.Messages = []agui.Message{}
+			e.Input = &in
+			change(i, e)
+		}
 	}
 	return out
 }

@@ -73,7 +73,7 @@ func serverTable() []serverRow {
 			f.Messages, f.Runs, f.Interrupts = list(f.Messages), list(f.Runs), list(f.Interrupts)
 		}),
 		serverFrame(TypePong, func(f *Pong) { f.Runs = list(f.Runs) }),
-		serverFrame(TypeEvents, func(f *Events) { f.Events = withInputs(list(f.Events)) }),
+		serverFrame(TypeEvents, func(f *Events) { f.Events = shown(list(f.Events)) }),
 		serverFrame(TypeAccepted, func(*Accepted) {}),
 		serverFrame(TypeRejected, func(*Rejected) {}),
 		serverFrame(TypeEnded, func(*Ended) {}),

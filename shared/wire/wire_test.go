@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"reflect"
@@ -326,4 +327,24 @@ func TestJoinerIsBounded(t *testing.T) {
 		}
 	}
 	t.Error("everything was kept")
+}
+
+// What a provider wants back is in the log only. The event keeps its place in every frame, without the data.
+func TestEncode_EmptiesWhatProvidersWantBack(t *testing.T) {
+	const secret = "bm9ib2R5IHNlZXMgdGhpcw"
+	value := secret
+	events := []agui.Event{{Type: agui.Custom, Name: "x"}, {Type: agui.ReasoningEncryptedValue, Subtype: "message",
+		EntityID: "m", EncryptedValue: &value}}
+	frames, err := wire.Encode(&wire.Events{ThreadID: "t", Epoch: "e", Seq: 1, RunID: "r", Events: events}, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(bytes.Join(frames, nil))
+	want := `{"type":"REASONING_ENCRYPTED_VALUE","subtype":"message","entityId":"m","encryptedValue":""}`
+	if strings.Contains(text, secret) || !strings.Contains(text, want) {
+		t.Errorf("the frame is %s", text)
+	}
+	if *events[1].EncryptedValue != secret {
+		t.Error("the caller's events were changed")
+	}
 }
