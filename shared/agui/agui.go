@@ -59,7 +59,7 @@ type Event struct {
 	Content         *string `json:"content,omitempty"`         // TOOL_CALL_RESULT; may be ""
 
 	Subtype        string  `json:"subtype,omitempty"`        // REASONING_ENCRYPTED_VALUE: always "message"
-	EntityID       string  `json:"entityId,omitempty"`       // REASONING_ENCRYPTED_VALUE: the id of the answer's message
+	EntityID       string  `json:"entityId,omitempty"`       // REASONING_ENCRYPTED_VALUE: a message
 	EncryptedValue *string `json:"encryptedValue,omitempty"` // REASONING_ENCRYPTED_VALUE; only the log has it
 
 	StepName string          `json:"stepName,omitempty"` // STEP_*
