@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"carrel/shared/chat"
 	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/model/scripted"
 	"carrel/shared/store"
 )
 
@@ -37,4 +40,34 @@ func TestTurn_SequentialCalls(t *testing.T) {
 			t.Errorf("RUN_STARTED is posted after %d sequential calls, want 7:\n%s", got, calls)
 		}
 	})
+}
+
+// TestTurn_ReferenceCalls counts the calls of turn for the reference turn of docs/performance.md, in a thread with one
+// earlier run. Time is synctest's, so the counts do not depend on the machine.
+func TestTurn_ReferenceCalls(t *testing.T) {
+	for _, want := range []struct{ devices, requests, posts int }{{1, 39, 25}, {3, 39, 75}} {
+		r := newFixture(t, scripted.New(scripted.Config{}))
+		calls := gatewaytest.NewCalls(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
+		calls.Run(t, func(t *testing.T) {
+			r.heldCalls(t, calls)
+			for n := range want.devices - 1 {
+				r.watch(t, chat.ConnectionID(fmt.Sprint("window", n)), "t")
+			}
+			r.admit(t, "r0", "/say hello")
+			r.turn(t, "r0")
+			r.admit(t, "r1", "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50")
+			calls.Reset()
+			r.turn(t, "r1")
+			posts := 0
+			for _, c := range calls.Made() {
+				if strings.HasPrefix(c.Name, "post ") {
+					posts++
+				}
+			}
+			if requests := len(calls.Made()) - posts; requests != want.requests || posts != want.posts {
+				t.Errorf("%d devices: turn made %d requests and %d posts, want %d and %d:\n%s", want.devices, requests,
+					posts, want.requests, want.posts, calls)
+			}
+		})
+	}
 }
