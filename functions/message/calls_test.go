@@ -33,8 +33,8 @@ func TestRun_SequentialCalls(t *testing.T) {
 		w := r.window("alice", "w1=")
 		calls.Reset()
 		w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
-		if got := calls.Round("invoke turn"); got != 4 {
-			t.Errorf("turn is invoked after %d sequential calls, want 4:\n%s", got, calls)
+		if got := calls.Round("invoke turn"); got != 3 {
+			t.Errorf("turn is invoked after %d sequential calls, want 3:\n%s", got, calls)
 		}
 	})
 }

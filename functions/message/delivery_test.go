@@ -318,7 +318,7 @@ func TestHello_Requests(t *testing.T) {
 	w.send(strings.ReplaceAll(hi, "r1", "r3"))
 	w.send(strings.ReplaceAll(hi, "r1", "r4"))
 	r.edge.Frames(w.id)
-	costs("with two runs that wait", cursor(w, 9), 6)
+	costs("with two runs that wait", cursor(w, 9), 5)
 }
 
 // A hello without a cursor reads the thread beside the write of the connection's record. A thread that is created

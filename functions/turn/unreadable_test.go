@@ -16,7 +16,7 @@ func TestTurn_UnreadableRun(t *testing.T) {
 		died              bool // an attempt before
 		seq               chat.Seq
 	}{
-		"its input": {"IN#r1", "input", false, 1}, "its input, later": {"IN#r1", "input", true, 4},
+		"its input": {"RUN#r1", "in", false, 1}, "its input, later": {"RUN#r1", "in", true, 4},
 		"its log": {"E#", "e", true, 4},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -5,9 +5,10 @@ import "slices"
 // storeGuards are the rules of docs/data.md, "Who may write a thread", in its order.
 func storeGuards() []guard {
 	const model = "./shared/store TestModel"
-	all := slices.Concat(admissionGuards(), slotGuards(), claimGuards(), sweepGuards(), dueGuards(), failureGuards(),
-		readGuards(), appendGuards(), endGuards(),
-		interruptGuards(), requestGuards(), queueGuards())
+	all := slices.Concat(
+		admissionGuards(), inputGuards(), slotGuards(), claimGuards(), sweepGuards(), dueGuards(), failureGuards(),
+		readGuards(), appendGuards(), endGuards(), interruptGuards(), requestGuards(), queueGuards(),
+	)
 	for i := range all {
 		if all[i].test == "" {
 			all[i].test = model
@@ -27,10 +28,6 @@ func admissionGuards() []guard {
 			from: `		func() { foreign = c.request.own(ctx) },
 	)`, to: `	)
 	go func() { foreign = c.request.own(ctx) }()`,
-		},
-		{
-			name: "admission: the input is put", file: "shared/store/admit.go",
-			from: `if err := c.s.putInput(ctx, a, c.nonce); err != nil {`, to: `if err := error(nil); err != nil {`,
 		},
 		{
 			name: "admission: RUN must not exist", file: "shared/store/admit_write.go",
@@ -70,6 +67,27 @@ func admissionGuards() []guard {
 		{
 			name: "admission, start, end: THREAD not deleted", file: "shared/store/admit_write.go",
 			from: `attribute_exists(#pk) AND attribute_not_exists(#deleted) AND`, to: `attribute_exists(#pk) AND`,
+		},
+	}
+}
+
+func inputGuards() []guard {
+	return []guard{
+		{
+			name: "admission: a long input is put", file: "shared/store/input.go",
+			from: `if err := c.s.t.put(ctx, item, "", nil); err != nil {`, to: `if err := error(nil); err != nil {`,
+		},
+		{
+			name: "admission: a short input is inside RUN", file: "shared/store/input.go",
+			from: `	if size+claimedSize <= writeUnit {`, to: `	if r.Inside = ""; size+claimedSize <= writeUnit {`,
+		},
+		{
+			name: "end: RUN has no content", file: "shared/store/end_write.go",
+			from: `#lease, #in",`, to: `#lease",`,
+		},
+		{
+			name: "cancel of an unclaimed run: RUN has no content", file: "shared/store/cancel.go",
+			from: `#deadline, #in",`, to: `#deadline",`,
 		},
 	}
 }

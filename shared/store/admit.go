@@ -44,7 +44,7 @@ type admitCall struct {
 	hash        []byte    // of the request
 	nonce       string    // identifies what this call writes
 	owned       bool      // Owned has succeeded
-	inputStored bool      // by an earlier attempt
+	inputStored bool      // as an item, by an earlier attempt
 }
 
 // attempt reads the records that the decision depends on, decides, and writes the decision on the condition that those
@@ -68,10 +68,10 @@ func (c *admitCall) attempt(ctx context.Context) (Admitted, error) {
 	if err != nil {
 		return Admitted{}, err
 	}
-	if err := c.storeInput(ctx, a); err != nil {
+	r := c.newRun(a, b, decision.State)
+	if err := c.placeInput(ctx, a, &r); err != nil {
 		return Admitted{}, err
 	}
-	r := c.newRun(a, b, decision.State)
 	err = c.s.writeAdmission(ctx, admissionWrite{
 		run: r, queue: queue, thread: b.thread, title: a.Title, interrupt: decision.Interrupt, messages: a.Messages,
 	})
@@ -187,18 +187,6 @@ func (s *Store) decide(ctx context.Context, a Admission, b before) (runqueue.Que
 		return after, decision, err
 	}
 	return queue.Admit(request, policy)
-}
-
-// storeInput stores the input of the run, once per call. The run refers to it by the call's nonce.
-func (c *admitCall) storeInput(ctx context.Context, a Admission) error {
-	if c.inputStored {
-		return nil
-	}
-	if err := c.s.putInput(ctx, a, c.nonce); err != nil {
-		return err
-	}
-	c.inputStored = true
-	return nil
 }
 
 // newRun returns the run's record, with a slot or queued.

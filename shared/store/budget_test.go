@@ -33,9 +33,9 @@ func TestRequests(t *testing.T) {
 			clear(s.wire.counts)
 		}
 		s.Admit(s.bad, "r1", "t1")
-		spent("an admission", 3)
+		spent("an admission", 2)
 		s.Admit(s.bad, "r2", "t1")
-		spent("an admission to the queue", 4)
+		spent("an admission to the queue", 3)
 		h := s.Claim(s.bad, "r1")
 		spent("a claim", 4)
 		s.Append(h, storetest.Started(h))

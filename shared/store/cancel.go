@@ -90,7 +90,7 @@ func (s *Store) endUnclaimed(ctx context.Context, r runItem, queue queueItem, no
 	now := s.t.c.Now()
 	run := s.t.updatePart(update{
 		key:    key{r.PK, r.SK},
-		change: "SET #status = :cancelled, #nonce = :nonce, #ended = :ended REMOVE #live, #due, #deadline",
+		change: "SET #status = :cancelled, #nonce = :nonce, #ended = :ended REMOVE #live, #due, #deadline, #in",
 		when:   "attribute_exists(#pk) AND #status = :status AND #fence = :zero",
 		values: attributes{
 			":cancelled": text(chat.RunCancelled), ":nonce": text(nonce), ":ended": number(millis(now)),

@@ -126,7 +126,11 @@ func (l *Lease) load(ctx context.Context, r runItem) error {
 	}
 	l.run = run
 	input, thread := s.inputKey(run.ID, r.Input), s.threadKey(run.Thread)
-	found, err := s.t.getAll(ctx, []key{input, thread})
+	keys := []key{thread}
+	if r.Inside == "" {
+		keys = append(keys, input)
+	}
+	found, err := s.t.getAll(ctx, keys)
 	if err != nil {
 		return fmt.Errorf("read a claimed run's thread and input: %w", err)
 	}
@@ -138,9 +142,7 @@ func (l *Lease) load(ctx context.Context, r runItem) error {
 		t = threadItem{ID: string(run.Thread)}
 	}
 	l.thread = s.t.thread(t)
-	if err := l.loadInput(found[input.sk]); err != nil {
-		return err
-	}
+	l.loadInput(r, found)
 	if l.deleted {
 		return nil
 	}
@@ -153,21 +155,13 @@ func (l *Lease) load(ctx context.Context, r runItem) error {
 	return err
 }
 
-// loadInput decodes the input item. Without one, because TTL has deleted it, the run can only be ended.
-func (l *Lease) loadInput(item attributes) error {
+// loadInput decodes the input, from RUN or the items that were read. If TTL has deleted it, the run can only be ended.
+func (l *Lease) loadInput(r runItem, items map[string]attributes) {
 	l.input = Admission{Run: l.run.ID, Thread: l.run.Thread, Agent: l.run.Agent}
-	if item == nil {
-		return nil
-	}
-	var i inputItem
-	if err := attributevalue.UnmarshalMap(item, &i); err != nil {
-		return fmt.Errorf("decode a claimed run's input: %w", err)
-	}
-	input, err := i.admission()
+	input, found, err := l.s.inputFrom(r, items)
 	if err != nil {
 		l.broken = fmt.Errorf("a run's input: %w: %w", ErrUnreadable, err)
-		return nil
+	} else if found {
+		l.input = input
 	}
-	l.input = input
-	return nil
 }

@@ -68,7 +68,7 @@ func (l *Lease) endParts(terminal agui.Event) (run, queue types.TransactWriteIte
 	run = l.s.t.updatePart(update{
 		key: l.s.runKey(l.run.ID), when: held,
 		change: "SET #status = :status, #ended = :ended, #usage = :usage, #stats = :stats" +
-			" REMOVE #live, #due, #deadline, #lease",
+			" REMOVE #live, #due, #deadline, #lease, #in",
 		values: l.withHeld(attributes{
 			":status": text(statusOf(terminal)), ":ended": number(millis(l.s.t.c.Now())), ":usage": text(usage),
 			":stats": text(statsText(l.stats)),

@@ -134,17 +134,12 @@ func (s *Store) begin(t threadItem, recent string) types.TransactWriteItem {
 
 // reopen changes a thread whose responding run ends before any turn claimed it: the interrupts are open again.
 func (s *Store) reopen(ctx context.Context, t threadItem, r runItem) (types.TransactWriteItem, error) {
-	var input inputItem
-	found, err := s.t.get(ctx, s.inputKey(chat.RunID(r.ID), r.Input), &input)
+	a, found, err := s.inputOf(ctx, r)
 	if err != nil {
-		return types.TransactWriteItem{}, fmt.Errorf("read the input of a responding run: %w", err)
+		return types.TransactWriteItem{}, err
 	}
 	if !found { // TTL has deleted it, and the interrupts expired long before
 		return s.touch(t), nil
-	}
-	a, err := input.admission()
-	if err != nil {
-		return types.TransactWriteItem{}, err
 	}
 	var list interrupts
 	for _, response := range a.Responses {
@@ -211,24 +206,19 @@ func (s *Store) postpone(ctx context.Context, r runItem) (bool, error) {
 	if last.IsZero() {
 		return false, nil
 	}
-	in := s.inputKey(chat.RunID(r.ID), r.Input)
 	deadline := last.Add(queueTime)
-	for _, u := range []update{{
-		key: in, change: "SET #expires = :expires", when: "attribute_exists(#pk)",
-		values: attributes{":expires": number(deadline.Add(inputLife - queueTime).Unix())},
-	}, {
+	if kept, err := s.keepInput(ctx, r, deadline.Add(inputLife-queueTime)); err != nil || !kept {
+		return false, err
+	}
+	_, err := s.t.update(ctx, update{
 		key: key{r.PK, r.SK}, change: "SET #deadline = :deadline",
 		when: "attribute_exists(#pk) AND #status = :queued AND #deadline = :seen",
 		values: attributes{
 			":deadline": number(millis(deadline)), ":queued": text(chat.RunQueued), ":seen": number(r.Deadline),
 		},
-	}} {
-		_, err := s.t.update(ctx, u)
-		if _, isOld := refused(err); isOld && u.key == in {
-			return false, nil // the run's input has been deleted
-		} else if err != nil && !isOld {
-			return false, fmt.Errorf("postpone the deadline of a queued run: %w", err)
-		}
+	})
+	if _, isOld := refused(err); err != nil && !isOld {
+		return false, fmt.Errorf("postpone the deadline of a queued run: %w", err)
 	}
 	return true, nil
 }

@@ -105,7 +105,8 @@ type runItem struct {
 	Fence    int64  `dynamodbav:"fence"`
 	Nonce    string `dynamodbav:"nonce"`                 // of the last writer that changed the status: admission, claim or cancel
 	Answers  string `dynamodbav:"answers,omitempty"`     // the run to whose interrupts it responds
-	Input    string `dynamodbav:"input"`                 // nonce of its input item
+	Input    string `dynamodbav:"input"`                 // nonce of its admission, which its input item has too
+	Inside   string `dynamodbav:"in,omitempty"`          // its input, unless that is an item; removed when the run ends
 	Hash     []byte `dynamodbav:"requestHash,omitempty"` // of the request: see requestHash
 	Lease    int64  `dynamodbav:"lease,omitempty"`
 	Worker   string `dynamodbav:"worker,omitempty"` // the invocation that claimed the run last
@@ -148,7 +149,7 @@ func (i runItem) run() (Run, error) {
 type inputItem struct {
 	PK      string `dynamodbav:"pk"`
 	SK      string `dynamodbav:"sk"`
-	Input   string `dynamodbav:"input"` // an Admission
+	Input   string `dynamodbav:"input"` // a storedInput
 	Expires int64  `dynamodbav:"expires"`
 }
 

@@ -45,7 +45,11 @@ func (m *model) respond(w *worker) {
 
 // newRun returns the admission of a new run with a random policy.
 func (m *model) newRun(thread chat.ThreadID) store.Admission {
-	admission := storetest.Asked(chat.RunID(fmt.Sprint("r", len(m.policy)+1)), thread)
+	ask := storetest.Asked
+	if m.rng.IntN(3) == 0 {
+		ask = storetest.AskedLong
+	}
+	admission := ask(chat.RunID(fmt.Sprint("r", len(m.policy)+1)), thread)
 	admission.WhenBusy = []chat.WhenBusy{chat.Enqueue, chat.Enqueue, chat.Reject, chat.Interrupt}[m.rng.IntN(4)]
 	m.policy[admission.Run] = admission.WhenBusy
 	return admission

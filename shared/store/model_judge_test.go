@@ -96,6 +96,10 @@ func (m *model) run(a *actor, before *state, now runRow) {
 	if now.Lease == 0 && old.Lease != 0 && now.status() == chat.RunRunning {
 		m.released(a, old, now)
 	}
+	if kept := now.Inside == old.Inside; kept == (now.status().Terminal() && old.Inside != "") {
+		m.fail("%s: %s is %s, and its input inside RUN changed from %q to %q", a.name, id, now.Status, old.Inside,
+			now.Inside)
+	}
 	m.looked(a, old, now)
 	if live := now.Live != ""; live == now.status().Terminal() || live != (now.Deadline != 0) ||
 		live != (now.Due != 0) {
@@ -122,7 +126,7 @@ func (m *model) created(a *actor, now runRow) {
 			}
 		}
 	}
-	if asked && !m.before.inputs["IN#"+now.ID+"#"+now.Input] {
+	if asked && now.Inside == "" && !m.before.inputs["IN#"+now.ID+"#"+now.Input] {
 		m.fail("%s: %s has no input", a.name, now.ID)
 	}
 }

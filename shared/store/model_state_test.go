@@ -38,6 +38,7 @@ type runRow struct {
 	Attempts int64  `dynamodbav:"attempts"`
 	Nonce    string `dynamodbav:"nonce"`
 	Input    string `dynamodbav:"input"`
+	Inside   string `dynamodbav:"in"`
 	Answers  string `dynamodbav:"answers"`
 	Lease    int64  `dynamodbav:"lease"`
 	Worker   string `dynamodbav:"worker"`

@@ -2,10 +2,7 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -22,7 +19,6 @@ const (
 	leaseTime = 20 * time.Second    // from a claim or a renewal to the end of the lease
 	overTime  = 60 * time.Second    // from the run's time limit to its deadline, after which no lease can be renewed
 	runLife   = 90 * 24 * time.Hour // of a run's record
-	inputLife = 2 * time.Hour       // longer than a run is queued and runs; its log keeps the messages
 )
 
 // Run is the record of a run.
@@ -65,87 +61,6 @@ func (s *Store) runItem(ctx context.Context, id chat.RunID) (runItem, error) {
 		return item, fmt.Errorf("run: %w", chat.ErrNotFound)
 	}
 	return item, nil
-}
-
-// Input reads the input of a run, with the grants of its admission. The input is kept for as long as the run may need
-// it.
-func (s *Store) Input(ctx context.Context, id chat.RunID) (Admission, error) {
-	run, err := s.runItem(ctx, id)
-	if err != nil {
-		return Admission{}, err
-	}
-	var item inputItem
-	found, err := s.t.get(ctx, s.inputKey(id, run.Input), &item)
-	if err != nil {
-		return Admission{}, fmt.Errorf("read a run's input: %w", err)
-	}
-	if !found {
-		return Admission{}, fmt.Errorf("input of the run: %w", chat.ErrNotFound)
-	}
-	return item.admission()
-}
-
-// Inputs reads the inputs of runs, in two requests for up to 100 runs. A run without a record or without an input is
-// left out.
-func (s *Store) Inputs(ctx context.Context, ids []chat.RunID) (map[chat.RunID]Admission, error) {
-	var keys []key
-	for _, id := range ids {
-		if err := checkID("run", id); err != nil {
-			return nil, err
-		}
-		keys = append(keys, s.runKey(id))
-	}
-	found, err := s.t.getAll(ctx, keys)
-	if err != nil {
-		return nil, fmt.Errorf("read runs: %w", err)
-	}
-	inputs := map[key]chat.RunID{}
-	for _, id := range ids {
-		r, err := asRun(found[s.runKey(id).sk])
-		if err != nil {
-			return nil, err
-		}
-		if r.ID != "" && !s.t.expired(r.Expires) {
-			inputs[s.inputKey(id, r.Input)] = id
-		}
-	}
-	if found, err = s.t.getAll(ctx, slices.Collect(maps.Keys(inputs))); err != nil {
-		return nil, fmt.Errorf("read the inputs of runs: %w", err)
-	}
-	all := map[chat.RunID]Admission{}
-	for k, id := range inputs {
-		var item inputItem
-		if found[k.sk] == nil {
-			continue
-		}
-		if err := attributevalue.UnmarshalMap(found[k.sk], &item); err != nil {
-			return nil, fmt.Errorf("read the input of run %s: %w", id, err)
-		}
-		if all[id], err = item.admission(); err != nil {
-			return nil, fmt.Errorf("input of run %s: %w", id, err)
-		}
-	}
-	return all, nil
-}
-
-func (i inputItem) admission() (a Admission, err error) {
-	if err := json.Unmarshal([]byte(i.Input), &a); err != nil {
-		return a, fmt.Errorf("read a run's input: %w", err)
-	}
-	return a, nil
-}
-
-func (s *Store) putInput(ctx context.Context, a Admission, nonce string) error {
-	input, err := json.Marshal(a)
-	if err != nil {
-		return fmt.Errorf("store a run's input: %w", err)
-	}
-	k := s.inputKey(a.Run, nonce)
-	item := inputItem{PK: k.pk, SK: k.sk, Input: string(input), Expires: s.t.expiry(inputLife)}
-	if err := s.t.put(ctx, item, "", nil); err != nil {
-		return fmt.Errorf("store a run's input: %w", err)
-	}
-	return nil
 }
 
 // RunQueue reads the user's run queue, consistently.

@@ -25,7 +25,8 @@ func admission(t *testing.T, w *World) {
 	if thread.Epoch == "" || thread.Head != 0 || thread.Title != "title of t1" || thread.Created.IsZero() {
 		t.Errorf("the thread of the first run: %+v", thread)
 	}
-	if got := must[store.Admission](t)(alice.Input(ctx, "r1")); !reflect.DeepEqual(got, Asked("r1", "t1")) {
+	if got := must[store.Admission](t)(alice.Input(ctx, "r1")); !reflect.DeepEqual(got,
+		inputOf(Asked("r1", "t1"))) {
 		t.Errorf("the input of the first run: %+v", got)
 	}
 	for i, want := range []store.Admitted{{Position: 1}, {Position: 2}} {

@@ -52,11 +52,11 @@ func admissionChanged(t *testing.T, w *World) {
 	compare("before the claim")
 	lease := w.Claim(alice, "r1")
 	compare("while it runs")
-	w.End(lease, Started(lease), Finished(lease))
-	compare("after its end")
 	if got := must[store.Admission](t)(alice.Input(ctx, "r1")); got.Messages[0].Content != first.Messages[0].Content {
 		t.Errorf("the input of the run changed to %+v", got)
 	}
+	w.End(lease, Started(lease), Finished(lease))
+	compare("after its end")
 }
 
 // messageIDsAreUnique: a message id occurs once in a thread. Another thread may use the same id.

@@ -152,7 +152,7 @@ func interruptsExpire(t *testing.T, w *World) {
 func queuedBehindInterrupts(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
-	w.Admit(alice, "w1", "t1")
+	must[store.Admitted](t)(alice.Admit(ctx, AskedLong("w1", "t1")))
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
 	w.Clock.Advance(61 * time.Minute)
 	_, err := alice.ExpireQueued(ctx, "w1")
@@ -175,7 +175,7 @@ func queuedBehindInterrupts(t *testing.T, w *World) {
 func lostInput(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
-	w.Admit(alice, "w1", "t1")
+	must[store.Admitted](t)(alice.Admit(ctx, AskedLong("w1", "t1")))
 	w.End(h, Started(h), Asking(h, time.Time{}, "q1"))
 	in := w.input("w1")
 	if _, err := w.DB.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.Name,

@@ -28,7 +28,8 @@ func claim(t *testing.T, w *World) {
 	if r := h.Run(); r.Fence != 1 || r.Status != chat.RunRunning || !r.LeaseExpires.Equal(h.Expires()) {
 		t.Errorf("claimed %+v", r)
 	}
-	if !reflect.DeepEqual(h.Input(), Asked("r1", "t1")) || h.Thread().ID != "t1" || len(h.PreviousEvents()) > 0 {
+	if !reflect.DeepEqual(h.Input(), inputOf(Asked("r1", "t1"))) ||
+		h.Thread().ID != "t1" || len(h.PreviousEvents()) > 0 {
 		t.Errorf("input %+v, thread %+v, previous events %v", h.Input(), h.Thread(), h.PreviousEvents())
 	}
 	_, err = alice.Claim(ctx, "r1")

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner},
 		{"ForeignRows", foreignRows}, {"RowsWithoutOwner", rowsWithoutOwner},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged},
+		{"Input", input},
 		{"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
 		{"AdmissionOfDeleted", admissionOfDeleted}, {"Interrupt", interrupt}, {"SlotsOfEndedRuns", slotsOfEndedRuns},
 		{"Suspended", suspended}, {"ResponsesGoFirst", responsesGoFirst}, {"ResponsesWithdrawn", responsesWithdrawn},
@@ -169,6 +171,19 @@ func Asked(run chat.RunID, thread chat.ThreadID) store.Admission {
 		Run: run, Thread: thread, Agent: "echo", Grants: []string{"calc"}, Title: "title of " + string(thread),
 		Messages: []agui.Message{{ID: messageID(run), Role: agui.RoleUser, Content: "question of " + string(run)}},
 	}
+}
+
+// AskedLong returns Asked with a message that does not fit inside RUN.
+func AskedLong(run chat.RunID, thread chat.ThreadID) store.Admission {
+	a := Asked(run, thread)
+	a.Messages[0].Content += strings.Repeat(" and so on", 100)
+	return a
+}
+
+// inputOf returns what a run needs of its admission.
+func inputOf(a store.Admission) store.Admission {
+	a.Title, a.WhenBusy = "", ""
+	return a
 }
 
 // messageID returns an id of the form that is reserved for the run, or an id without a dot if the id of the run is too
