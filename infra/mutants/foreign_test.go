@@ -30,6 +30,16 @@ func foreignToolGuards() []guard {
 			from: `|| (source == "") != (t.origin == "") {`, to: `&& source != "" {`,
 		},
 		{
+			name: "tools: a missing tool may have been called", file: "shared/tool/dispatch.go",
+			test: "./shared/tool TestCall_MissingTool",
+			from: `case !ok && c.MayHaveRun:`, to: `case !ok && c.MayHaveRun && c.Edited:`,
+		},
+		{
+			name: "tools: no progress after the result", file: "shared/tool/progress.go",
+			test: "./shared/tool TestProgress",
+			from: `p.latest, p.ended = nil, true`, to: `p.latest = nil`,
+		},
+		{
 			name: "tools: a source that panics costs its own tools", file: source,
 			test: "./shared/tool TestRegistry_WithSources",
 			from: `report(fmt.Errorf("list the tools of a source: panic: %v", v))`, to: `report(nil)`,

@@ -153,12 +153,8 @@ func pairGuards() []guard {
 		{
 			name: "tools: each call has its result", file: file, row: "D3",
 			test: engine + "TestRun_EveryOutcomeHasAResult",
-			from: `	for _, call := range calls {
-		result := <-waiting[0]
-		waiting = waiting[1:]
-`, to: `	for _, call := range calls {
-		result := <-waiting[0]
-		waiting = waiting[1:]
+			from: `		waiting = waiting[1:]
+`, to: `		waiting = waiting[1:]
 		if result.Outcome == tool.TimedOut {
 			continue
 		}

@@ -67,3 +67,24 @@ func TestDeferrable(t *testing.T) {
 		}
 	}
 }
+
+// Of the values of one call's progress that wait for the same flush, only the newest remains.
+func TestJoin_Progress(t *testing.T) {
+	progress := func(call, done string) agui.Event {
+		return agui.Event{Type: agui.Custom, Name: agui.ProgressName,
+			Value: json.RawMessage(`{"toolCallId":"` + call + `","done":` + done + `}`)}
+	}
+	a, b := progress("c", "1"), progress("c", "2")
+	if got, ok := agui.Join(a, b); !ok || string(got.Value) != string(b.Value) || !agui.Deferrable(a) {
+		t.Errorf("joined to %s, %v", got.Value, ok)
+	}
+	delta := agui.Event{Type: agui.TextMessageContent, MessageID: "m", Delta: "a"}
+	for name, pair := range map[string][2]agui.Event{
+		"another call": {a, progress("d", "2")}, "text": {a, delta}, "after text": {delta, a},
+		"another event": {a, {Type: agui.Custom, Name: "carrel.source", Value: b.Value}},
+	} {
+		if got, ok := agui.Join(pair[0], pair[1]); ok {
+			t.Errorf("%s: joined to %+v", name, got)
+		}
+	}
+}

@@ -10,6 +10,8 @@ type Marks struct {
 	Stop       string `json:"stop,omitempty"`       // why the model stopped, on the last message of an answer
 	Edited     bool   `json:"edited,omitempty"`     // a person changed the arguments of a tool call, on its result
 	Outcome    string `json:"outcome,omitempty"`    // the outcome of a tool call that did not succeed, on its result
+	// Outside says on a tool call's result that it holds text from outside of the deployment.
+	Outside bool `json:"outside,omitempty"`
 	// Continues is the id of the answer's first message, on its later messages. An answer has several messages because
 	// text that opens again is a new message, so that text and reasoning keep their order.
 	Continues string `json:"continues,omitempty"`

@@ -175,14 +175,14 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 	}
 	r.undecided = nil // calls has all of them
 	tools, cancel := context.WithCancel(ctx)
-	waiting := make([]chan tool.Result, len(calls))
+	waiting, reports := make([]chan tool.Result, len(calls)), make(chan agui.Event)
 	places := make(chan struct{}, maxParallel)
 	for i, call := range calls {
 		result := make(chan tool.Result, 1)
 		waiting[i] = result
 		go func() {
 			places <- struct{}{}
-			got := r.callTool(tools, call)
+			got := r.callTool(tools, call, reports)
 			<-places
 			result <- got
 		}()
@@ -195,7 +195,10 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 	}()
 	messages := make([]agui.Message, 0, len(calls))
 	for _, call := range calls {
-		result := <-waiting[0]
+		result, err := r.await(waiting[0], reports)
+		if err != nil {
+			return nil, err
+		}
 		waiting = waiting[1:]
 		m, err := r.result(call, result)
 		if err != nil {
@@ -225,12 +228,12 @@ func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
 	return m, r.emit(agui.Event{
 		Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
-		Metadata: about(result.Outcome, p.Edited != ""),
+		Metadata: about(result, p.Edited != ""),
 	})
 }
 
-// callTool makes one call, or returns the result that it has already.
-func (r *run) callTool(ctx context.Context, p PendingCall) (result tool.Result) {
+// callTool makes one call, or returns the result that it has already. reports receives its progress.
+func (r *run) callTool(ctx context.Context, p PendingCall, reports chan<- agui.Event) (result tool.Result) {
 	defer func() { // the dispatcher recovers panics of handlers; this recovers panics of the dispatcher's hooks
 		if v := recover(); v != nil {
 			text := "The tool " + p.Call.Function.Name + " failed unexpectedly."
@@ -238,7 +241,7 @@ func (r *run) callTool(ctx context.Context, p PendingCall) (result tool.Result) 
 		}
 	}()
 	call := called(p.Call)
-	call.Approved, call.MayHaveRun = p.Approved, p.MayHaveRun
+	call.Approved, call.MayHaveRun, call.Progress = p.Approved, p.MayHaveRun, reporter(ctx, reports)
 	if p.Edited != "" {
 		call.Arguments, call.Edited = p.Edited, true
 	}
@@ -258,10 +261,10 @@ func called(c agui.ToolCall) tool.Call {
 }
 
 // about returns the metadata of a result, for clients. A successful result of an unedited call has none.
-func about(o tool.Outcome, edited bool) json.RawMessage {
-	marks := agui.Marks{Edited: edited}
-	if o != tool.OK {
-		marks.Outcome = string(o)
+func about(result tool.Result, edited bool) json.RawMessage {
+	marks := agui.Marks{Edited: edited, Outside: result.Outside}
+	if result.Outcome != tool.OK {
+		marks.Outcome = string(result.Outcome)
 	}
 	return marks.Metadata()
 }

@@ -105,7 +105,13 @@ func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
 func (d *Dispatcher) decide(ctx context.Context, c Call) (r Result) {
 	defer d.recovered(c.Name, &r)
 	t, ok := d.tools[c.Name]
-	if !ok {
+	switch {
+	case !ok && c.MayHaveRun: // its source was there when the call began
+		return Result{Outcome: UnknownCall, Content: agui.UnknownOutcome}
+	case !ok && c.Approved:
+		return Result{Outcome: Unknown, Content: fmt.Sprintf(
+			"A person approved the call, but the tool %q is not available now. The call was not made.", c.Name)}
+	case !ok:
 		return Result{Outcome: Unknown, Content: fmt.Sprintf("There is no tool %q. %s", c.Name, d.offer())}
 	}
 	if !d.user.Granted(t.grant) {
@@ -178,6 +184,11 @@ func (d *Dispatcher) offer() string {
 // deadline.
 func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
 	ctx = context.WithValue(ctx, keyOf{}, d.user.User().Hash()+":"+string(d.user.Run())+":"+c.ID)
+	if c.Progress != nil {
+		p := &progress{call: c.ID, send: c.Progress, now: d.user.Now}
+		defer p.end()
+		ctx = context.WithValue(ctx, progressOf{}, p)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.user.Context(), func() { cancel(context.Cause(d.user.Context())) })()

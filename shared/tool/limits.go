@@ -58,7 +58,7 @@ func (t Tool) ResultBytes(n int) Tool {
 // result makes the Result of a handler's text, and cuts it at the tool's limit.
 func (t Tool) result(o Outcome, text string) Result {
 	content, cut := bound(text, t.limits.result)
-	return Result{Outcome: o, Content: content, cut: cut}
+	return Result{Outcome: o, Content: content, Outside: t.outside, cut: cut}
 }
 
 // Repeats returns a copy of the tool of which equal calls in a row are useful, because their results may change, such

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"carrel/shared/agui"
 	"carrel/shared/chars"
 	"carrel/shared/chat"
 	"carrel/shared/visible"
@@ -39,6 +40,9 @@ type Call struct {
 	Approved   bool // a person has approved the call
 	Edited     bool // Arguments are the person's, not the model's
 	MayHaveRun bool // a worker that died may have made the call
+
+	// Progress receives the events about the call's progress, one at a time and none after the result; may be nil.
+	Progress func(agui.Event)
 }
 
 // Result is the result of a call. The model and the person read its text.
@@ -46,6 +50,7 @@ type Result struct {
 	Outcome  Outcome
 	Content  string
 	Question *Question // only with the outcome Asked
+	Outside  bool      // Content holds text from outside of the deployment, which may try to instruct the model
 
 	cut bool // Content is only the beginning of the handler's text
 }

@@ -1,0 +1,33 @@
+package engine
+
+import (
+	"context"
+
+	"carrel/shared/agui"
+	"carrel/shared/tool"
+)
+
+// await returns the result of a call. Until it is there, it emits the progress of all calls.
+func (r *run) await(result <-chan tool.Result, reports <-chan agui.Event) (tool.Result, error) {
+	for {
+		select {
+		case got := <-result:
+			return got, nil
+		case e := <-reports:
+			if err := r.emit(e); err != nil {
+				return tool.Result{}, err
+			}
+		}
+	}
+}
+
+// reporter returns a function that hands a call's progress to the run. It gives up when ctx ends, because the run waits
+// for the calls then and emits nothing more.
+func reporter(ctx context.Context, reports chan<- agui.Event) func(agui.Event) {
+	return func(e agui.Event) {
+		select {
+		case reports <- e:
+		case <-ctx.Done():
+		}
+	}
+}
