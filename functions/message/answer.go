@@ -24,7 +24,7 @@ func (r records) Renew(ctx context.Context, _ chat.ConnectionID) (lasthop.Record
 	return r.record, err
 }
 
-// answer posts frames to the connection that sent the request, in order. It is no error if the connection cannot be
+// answer posts frames to the connection that sent the request, in order. It is not an error if the connection cannot be
 // reached: the client repeats the request when it is back.
 func (r *request) answer(ctx context.Context, frames ...wire.ServerFrame) error {
 	_, err := r.deliver(ctx, frames...)

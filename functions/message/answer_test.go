@@ -111,12 +111,12 @@ func TestRun_AgentOfResponse(t *testing.T) {
 		asker, named, want string
 		code               wire.Code
 	}{
-		"who asked":          {asker: "second", want: "second"},
-		"who is named":       {asker: "second", named: "first", want: "first"},
-		"of before":          {want: ""},
-		"somebody who left":  {asker: "third", code: wire.CodeUnknownAgent},
-		"and is replaced":    {asker: "third", named: "first", want: "first"},
-		"nobody is of names": {asker: "second", named: "third", code: wire.CodeUnknownAgent},
+		"the agent that asked":      {asker: "second", want: "second"},
+		"the named agent":           {asker: "second", named: "first", want: "first"},
+		"a run without an agent":    {want: ""},
+		"a removed agent":           {asker: "third", code: wire.CodeUnknownAgent},
+		"a removed agent, replaced": {asker: "third", named: "first", want: "first"},
+		"an unknown agent":          {asker: "second", named: "third", code: wire.CodeUnknownAgent},
 	} {
 		r := newRig(t)
 		r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true},

@@ -101,3 +101,24 @@ func TestRun_AnsweringAgentWithoutGrant(t *testing.T) {
 		t.Errorf("with the grant: answered %+v", got[len(got)-1])
 	}
 }
+
+// A client learns of the agents that its user may use, and of none if there is no choice.
+func TestHello_Agents(t *testing.T) {
+	r := newRig(t)
+	r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true},
+		agent.Definition{Name: "auditor", Grant: "audit"}, agent.Definition{Name: "clerk", Grant: "books"})
+	w := r.window("alice", "w1=")
+	for grants, want := range map[string][]string{"": nil, "audit": {"first", "auditor"}, "books": {"first", "clerk"}} {
+		ready, ok := w.granted(`{"type":"hello","n":1}`, grants)[0].(*wire.Ready)
+		if !ok {
+			t.Fatal("the hello has no ready")
+		}
+		var got []string
+		for _, a := range ready.Agents {
+			got = append(got, a.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with the grants %q: offered %q, want %q", grants, got, want)
+		}
+	}
+}

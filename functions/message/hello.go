@@ -91,7 +91,7 @@ func (r *request) ready(ctx context.Context, f *wire.Hello, v view) (*wire.Ready
 			FrameBytes: wire.MaxFrame, TextBytes: wire.MaxText, Messages: wire.MaxMessages,
 			Runs: r.limits.Runs, Queued: r.limits.Queued, Connections: r.limits.Connections,
 		},
-		ReconnectInMs: r.reconnectIn().Milliseconds(),
+		ReconnectInMs: r.reconnectIn().Milliseconds(), Agents: r.choice(),
 	}
 	var queued []chat.RunID
 	for _, s := range runStates(v.queue) {
@@ -124,4 +124,16 @@ func (r *request) reconnectIn() time.Duration {
 		by = token
 	}
 	return max(by.Sub(r.now()), time.Millisecond)
+}
+
+// choice returns the agents that the user may choose, or nothing if there is no choice.
+func (r *request) choice() []wire.Agent {
+	var all []wire.Agent
+	for _, d := range r.agents.For(r.in.Grants) {
+		all = append(all, wire.Agent{Name: d.Name, Description: d.Description})
+	}
+	if len(all) < 2 {
+		return nil
+	}
+	return all
 }

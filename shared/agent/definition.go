@@ -161,6 +161,17 @@ func (s *Set) Names() []string {
 	return names
 }
 
+// For returns the definitions that a user with the grants may choose, the default first.
+func (s *Set) For(grants []string) []Definition {
+	var all []Definition
+	for _, name := range s.Names() {
+		if d, err := s.Find(name, grants); err == nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
 // Find returns the agent of that name, or the default for "". It fails with chat.ErrUnknownAgent, and with
 // chat.ErrDenied if the grants do not include the agent's.
 func (s *Set) Find(name string, grants []string) (Definition, error) {

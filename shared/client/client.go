@@ -226,9 +226,12 @@ func (c *Client) Open(id chat.ThreadID) error {
 
 // Send requests a run in the open thread and returns its id at once. When the run leaves State.Sending, the server has
 // answered it.
-func (c *Client) Send(text string) (chat.RunID, error) {
+func (c *Client) Send(text string) (chat.RunID, error) { return c.SendTo("", text) }
+
+// SendTo is Send with the agent that answers, one of State.Agents. The name "" selects the default agent.
+func (c *Client) SendTo(agent, text string) (chat.RunID, error) {
 	id := chat.RunID(NewID())
-	return id, c.do(func(v *View, now time.Time) error { return v.Send(now, id, text) })
+	return id, c.do(func(v *View, now time.Time) error { return v.Send(now, id, agent, text) })
 }
 
 // Cancel stops a run.

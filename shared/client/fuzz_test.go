@@ -27,7 +27,7 @@ func FuzzReceive(f *testing.F) {
 			t.Fatal(err)
 		}
 		v.Opened(now)
-		if err := v.Send(now, "a", "hi"); err != nil {
+		if err := v.Send(now, "a", "", "hi"); err != nil {
 			t.Fatal(err)
 		}
 		for m := range bytes.Lines(messages) {

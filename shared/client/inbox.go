@@ -86,7 +86,7 @@ func (v *View) ready(f *wire.Ready) {
 				math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 		}
 	}
-	v.limits = f.Limits
+	v.limits, v.agents = f.Limits, f.Agents
 	s.quiet, s.pingBase = v.now, v.now
 	v.open.ready(f)
 	v.progress(v.open.drain())

@@ -206,7 +206,7 @@ func (t *tab) send() {
 	t.lastAction = t.w.now
 	t.do("send", func(now time.Time) {
 		if answers == nil || t.w.chance(20) {
-			t.must(t.view.Send(now, id, "question "+string(id)))
+			t.must(t.view.Send(now, id, "", "question "+string(id)))
 		} else {
 			t.responding[id] = true
 			t.must(t.view.Respond(now, id, answers, ""))

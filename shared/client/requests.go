@@ -69,6 +69,7 @@ type requests struct {
 type pendingRun struct {
 	id     chat.RunID
 	thread chat.ThreadID // "" until a ready names it
+	agent  string        // "": the default agent, or the one that opened the interrupts
 	text   string        // "": it only responds to interrupts
 	resume []agui.Resume // responses to the thread's open interrupts
 	n      int64         // on this socket; 0 if not sent on it
@@ -82,7 +83,8 @@ type pendingCancel struct {
 }
 
 func (p *pendingRun) frame() *wire.Run {
-	f := &wire.Run{Header: header("run." + string(p.id)), N: p.n, RunID: p.id, ThreadID: p.thread, Resume: p.resume}
+	f := &wire.Run{Header: header("run." + string(p.id)), N: p.n, RunID: p.id, ThreadID: p.thread, Resume: p.resume,
+		Agent: p.agent}
 	if p.text != "" || p.resume == nil {
 		f.Messages = []agui.Message{{ID: string(p.id) + ".1", Role: agui.RoleUser, Content: p.text}}
 	}

@@ -72,10 +72,10 @@ func (p *player) step(line string) error {
 		err = p.view.Open(p.now, chat.ThreadID(rest))
 	case "send":
 		run, text, _ := strings.Cut(rest, " ")
-		err = p.view.Send(p.now, chat.RunID(run), text)
+		err = p.view.Send(p.now, chat.RunID(run), "", text)
 	case "too-long":
 		run, text, _ := strings.Cut(rest, " ")
-		if p.view.Send(p.now, chat.RunID(run), text) == nil {
+		if p.view.Send(p.now, chat.RunID(run), "", text) == nil {
 			err = fmt.Errorf("the view accepted the text")
 		}
 	case "respond":

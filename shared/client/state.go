@@ -50,6 +50,7 @@ type State struct {
 	// epoch. It ends when the person sends something in the thread.
 	Truncated bool              `json:"truncated"`
 	Threads   []wire.ThreadInfo `json:"threads"` // in the order of the server's list
+	Agents    []wire.Agent      `json:"-"`       // that the user may choose; none if there is only one
 	Notices   []Notice          `json:"notices"` // oldest first, the last 50
 	Before    chat.Seq          `json:"-"`       // of the request for older messages; 0: there are none
 	Err       error             `json:"-"`       // of the last socket or attempt; nil once a socket opens
@@ -60,11 +61,12 @@ type State struct {
 // State returns the current content of the view.
 func (v *View) State() State {
 	t := v.open
-	s := State{Status: v.status, ThreadID: t.id, Epoch: t.cursor.Epoch, Seq: t.cursor.Seq, Messages: t.fold.Messages(),
+	s := State{Status: v.status, Agents: slices.Clone(v.agents), ThreadID: t.id, Epoch: t.cursor.Epoch,
+		Seq: t.cursor.Seq, Messages: t.fold.Messages(),
 		Queued: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Lagging: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
-		Gap: max(0,
-			t.head-t.cursor.Seq), Truncated: t.truncated, Interrupts: t.openInterrupts(), Erased: v.erased, Failure: t.failure, Before: t.before, listing: v.requests.list}
+		Gap: max(0, t.head-t.cursor.Seq), Truncated: t.truncated, Interrupts: t.openInterrupts(), Erased: v.erased,
+		Failure: t.failure, Before: t.before, listing: v.requests.list}
 	s.Runs = t.headers.of(&t.fold, s.Messages)
 	active, queued := t.runs()
 	s.Active, s.Queued = active, append(s.Queued, queued...)

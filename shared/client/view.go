@@ -43,6 +43,7 @@ type View struct {
 	handover     *handover     // the next socket, if it is open
 	soonest      time.Duration // the shortest time from a ready to a handover
 	limits       wire.Limits   // of the last ready
+	agents       []wire.Agent  // of the last ready
 
 	erasing bool // an erase was accepted: the view sends nothing and waits for the done
 	erased  bool // the done has arrived
@@ -88,10 +89,10 @@ func (v *View) Open(now time.Time, id chat.ThreadID) error {
 	return nil
 }
 
-// Send requests a run in the open thread with one new message, whose id is the run's with ".1" appended. It refuses a
-// bad id and a text that the server would refuse.
-func (v *View) Send(now time.Time, run chat.RunID, text string) error {
-	return v.run(now, &pendingRun{id: run, thread: v.open.id, text: text})
+// Send requests a run in the open thread with one new message, whose id is the run's with ".1" appended. The agent
+// answers, or the default one if the name is "". Send refuses a bad id and a text that the server would refuse.
+func (v *View) Send(now time.Time, run chat.RunID, agent, text string) error {
+	return v.run(now, &pendingRun{id: run, thread: v.open.id, agent: agent, text: text})
 }
 
 // run requests a run, unless the server would refuse its frame.

@@ -35,9 +35,17 @@ type Ready struct {
 	Queued       []RunState        `json:"queued"`     // this thread's, in order, with their messages
 	Interrupts   []agui.Interrupt  `json:"interrupts"` // the open ones, as of Head
 	Limits       Limits            `json:"limits"`
+	// Agents are the agents that the user may choose, the default first. They are absent if there is only one.
+	Agents []Agent `json:"agents,omitempty"`
 	// ReconnectInMs is the time from this frame until the client opens its next socket. It is a duration and not a time
 	// of day, because a device's clock may be wrong.
 	ReconnectInMs int64 `json:"reconnectInMs"`
+}
+
+// Agent is an agent that a run may name.
+type Agent struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
 }
 
 // Limits are the limits for a client's frames and runs.

@@ -161,7 +161,7 @@ export function App({ client, signIn, person, drafts }: Props) {
             ? <div className="empty"><p>This thread was deleted.</p><button onClick={() => open(client.newThread())}>New thread</button></div>
             : state.thread && (
               <Otherwise key={threadId} show={<div className="empty" role="alert"><p>This thread holds something that this page cannot show. Open another, or reload the page.</p></div>}>
-                <Conversation client={client} thread={state.thread} drafts={drafts} phone={phone} onFault={setFault} />
+                <Conversation client={client} thread={state.thread} agents={state.agents} drafts={drafts} phone={phone} onFault={setFault} />
               </Otherwise>
             )}
         </div>

@@ -3,11 +3,12 @@ import type { AppendMessage, ThreadMessageLike } from "@assistant-ui/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { UIEvent } from "react";
 import { isBlank } from "carrel-client";
-import type { CarrelClient, Resume, ThreadState } from "carrel-client";
+import type { Agent, CarrelClient, Resume, ThreadState } from "carrel-client";
 import { refusals } from "./asked.ts";
 import type { Drafts } from "./drafts.ts";
 import { Likes } from "./messages.ts";
 import { Answer, Question, Stop } from "./Messages.tsx";
+import { Agents, chosenAgent, lastAgent } from "./Agents.tsx";
 import { Beginning, Ending } from "./Ends.tsx";
 import { focusComposer } from "./phone.ts";
 import { Questions } from "./Questions.tsx";
@@ -17,6 +18,7 @@ import { said } from "./said.ts";
 interface Props {
   readonly client: CarrelClient;
   readonly thread: ThreadState;
+  readonly agents: readonly Agent[];
   readonly drafts: Drafts;
   readonly phone: boolean;
   readonly onFault: (fault: string) => void;
@@ -26,16 +28,18 @@ interface Props {
 const NEAR_TOP = 80;
 
 /** One thread and its composer. It shows only the client's view, so runs of other windows appear too. */
-export function Conversation({ client, thread, drafts, phone, onFault }: Props) {
+export function Conversation({ client, thread, agents, drafts, phone, onFault }: Props) {
   const [likes] = useState(() => new Likes());
   const messages = useMemo(() => likes.of(thread), [likes, thread]);
   const [stopping, setStopping] = useState<string>();
   const [kept] = useState<Kept>(() => new Map());
   const { fetching, older, scrolled } = useOlder(client, thread, onFault);
   const open = thread.interrupts;
+  const [chosen, choose] = useState<string>();
+  const agent = chosenAgent(agents, chosen ?? lastAgent(thread));
   const ask = (text: string): string => {
     // While a question is open, a message refuses it and continues.
-    if (open.length === 0 || isBlank(text)) return client.send(text);
+    if (open.length === 0 || isBlank(text)) return client.send(text, agent === undefined ? {} : { agent });
     return client.respond(thread.threadId, refusals(thread.interrupts), text);
   };
   const answer = (answers: readonly Resume[]): void => {
@@ -102,6 +106,7 @@ export function Conversation({ client, thread, drafts, phone, onFault }: Props) 
           </ThreadPrimitive.Viewport>
           <ComposerPrimitive.Root className="composer">
             <ComposerPrimitive.Input id="message" aria-label="Message" placeholder="Write a message" rows={1} maxRows={8} autoFocus={!phone} cancelOnEscape={false} />
+            {agent !== undefined && <Agents agents={agents} chosen={agent} onChoose={choose} />}
             {thread.active && (
               <button type="button" disabled={stopping === thread.active} onClick={() => stop(thread.active!)}>
                 {stopping === thread.active ? "Stopping" : "Stop"}

@@ -98,7 +98,9 @@ func (s *fakeStack) answer(frame wire.ClientFrame) []wire.ServerFrame {
 				Epoch: "e", Seq: 2, Messages: []agui.Message{{ID: "q", Role: agui.RoleUser, Content: "before?"},
 					{ID: "a", Role: agui.RoleAssistant, Content: "long ago"}}}}
 		}
-		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID}}
+		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID,
+			Agents: []wire.Agent{{Name: "first", Description: "Adds."},
+				{Name: "second", Description: "Says its\nname."}}}}
 	case *wire.Threads:
 		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: s.title, Status: chat.ThreadIdle, Updated: 1}}}}
 	case *wire.Run:
@@ -188,6 +190,12 @@ func (s *fakeStack) run(f *wire.Run) []wire.ServerFrame {
 	}
 	say(agui.Event{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}},
 		agui.Event{Type: agui.TextMessageStart, MessageID: id}, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "Let me "})
+	if f.Messages[0].Content == "who?" {
+		say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "be " + f.Agent + "."},
+			agui.Event{Type: agui.TextMessageEnd, MessageID: id},
+			agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
+		return out
+	}
 	if f.Messages[0].Content == "fail" {
 		say(agui.Event{Type: agui.TextMessageEnd, MessageID: id}, agui.Event{Type: agui.RunError, Code: "internal", Message: "The model is away."})
 		return out
@@ -219,7 +227,7 @@ func TestPipe(t *testing.T) {
 		"a transcript":  {args: []string{"-thread", "old"}, out: old},
 		"a lost socket": {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
 		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not all lines were answered"},
-		"a bad command": {in: "/nope\n", err: "unknown command /nope; the commands are /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit. To send it to the agent write //nope\n", bad: "not all lines were answered"},
+		"a bad command": {in: "/nope\n", err: "unknown command /nope; the commands are /agent [name], /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit. To send it to the agent write //nope\n", bad: "not all lines were answered"},
 		"a long line":   {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer, bad: "the rest of the input was not read: "},
 		"quit":          {in: "/quit\nwhat is 2+2?\n"},
 		"a list":        {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
@@ -263,6 +271,22 @@ func TestPipe(t *testing.T) {
 				t.Errorf("have error %v, want %q", err, c.bad)
 			}
 		})
+	}
+}
+
+func TestPipe_Agent(t *testing.T) {
+	for name, c := range map[string]struct{ in, out, err string }{
+		"chosen": {in: "/agent second\n/agent\nwho?\n",
+			out: "  first  Adds.\n* second  Says its[U+000A]name.\nLet me be second.\n"},
+		"unknown": {in: "/agent third\nwho?\n", out: "Let me be .\n",
+			err: "you cannot use an agent \"third\"; /agent lists the agents that you can use\n"},
+	} {
+		var out, errs bytes.Buffer
+		err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)},
+			stdio{in: strings.NewReader(c.in), out: &out, err: &errs})
+		if out.String() != c.out || errs.String() != c.err || (err == nil) != (c.err == "") {
+			t.Errorf("%s: have\n%s\nand on stderr\n%s\n%v", name, &out, &errs, err)
+		}
 	}
 }
 

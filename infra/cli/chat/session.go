@@ -24,6 +24,7 @@ type session struct {
 	out       *visible.Writer // std.out
 	wait      time.Duration
 	printer   printer
+	agent     string            // the agent that the next messages go to; "" is the default
 	rows      []wire.ThreadInfo // the last output of /threads
 	olderRuns chat.ListCursor   // the cursor of the next page of /runs; "" after the last page
 	notices   int               // how many notices were printed
@@ -238,7 +239,7 @@ func (s *session) complain(n client.Notice) {
 	fmt.Fprintf(s.std.err, "%s: %s%s\n", n.Code, n.Message, again)
 }
 
-const commands = "/threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit"
+const commands = "/agent [name], /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit"
 
 // do carries out one line: a command, a response or a message. A response is sent as written, with its spaces.
 func (s *session) do(ctx context.Context, written string) error {
@@ -251,6 +252,8 @@ func (s *session) do(ctx context.Context, written string) error {
 		return errQuit
 	case verb == "/new":
 		return s.open(chat.ThreadID(client.NewID()))
+	case verb == "/agent":
+		return s.choose(arg)
 	case verb == "/threads":
 		return s.listThreads(ctx)
 	case verb == "/open":
@@ -283,9 +286,34 @@ func (s *session) do(ctx context.Context, written string) error {
 	if verb == "/refuse" || verb == "/edit" {
 		return errors.New("no question is open here")
 	}
-	run, err := s.client.Send(line)
+	run, err := s.client.SendTo(s.agent, line)
 	s.printer.own[string(run)+".1"] = true
 	return err
+}
+
+// choose selects the agent that the next messages go to. Without a name it lists the agents.
+func (s *session) choose(name string) error {
+	agents := s.client.State().Agents
+	if len(agents) == 0 {
+		return errors.New("you can use one agent only")
+	}
+	if name == "" {
+		for i, a := range agents {
+			mark := " "
+			if a.Name == s.agent || s.agent == "" && i == 0 {
+				mark = "*"
+			}
+			fmt.Fprintf(s.out, "%s %s  %s\n", mark, a.Name, visible.Line(a.Description))
+		}
+		return nil
+	}
+	for _, a := range agents {
+		if a.Name == name {
+			s.agent = name
+			return nil
+		}
+	}
+	return fmt.Errorf("you cannot use an agent %q; /agent lists the agents that you can use", name)
 }
 
 // stop cancels all runs of this thread: running, queued and unacknowledged ones.

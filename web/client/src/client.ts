@@ -272,9 +272,9 @@ export class CarrelClient {
   }
 
   #snapshot(): ClientState {
-    const { thread, list, notices, status, erasure } = this.#view;
+    const { thread, list, notices, status, erasure, agents } = this.#view;
     return {
-      status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.older !== undefined, notices,
+      status: this.#running ? status : "closed", threads: list.rows, moreThreads: list.older !== undefined, notices, agents,
       ...(thread && { thread }), ...(erasure && { erasure }), ...(this.#fault !== undefined && { fault: this.#fault }),
     };
   }

@@ -1,6 +1,6 @@
 import type { WhenBusy } from "./client-frames.ts";
 import type { AgentEvent, Resume } from "./events.ts";
-import type { ThreadInfo } from "./server-frames.ts";
+import type { Agent, ThreadInfo } from "./server-frames.ts";
 import type { Status } from "./port.ts";
 import type { ThreadState } from "./state.ts";
 import type { Notice } from "./threadviews.ts";
@@ -46,6 +46,8 @@ export interface ClientState {
   readonly threads: readonly ThreadInfo[];
   readonly moreThreads: boolean;
   readonly thread?: ThreadState;
+  /** The agents that the user may choose for a run, the default first. Empty if there is only one. */
+  readonly agents: readonly Agent[];
   /** Refusals, oldest first. */
   readonly notices: readonly Notice[];
   /** All data of the user is being erased, or was erased. Absent again once a server accepts the user. */

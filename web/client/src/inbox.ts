@@ -1,7 +1,7 @@
 import type { Answers } from "./answers.ts";
 import { decodeServer } from "./codec.ts";
 import type { Limits } from "./codec.ts";
-import type { Accepted, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./server-frames.ts";
+import type { Accepted, Agent, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./server-frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
 import type { Timers } from "./timers.ts";
@@ -27,6 +27,8 @@ export class Inbox {
   #answeredN = 0;
   /** A frame was lost, and only the next ready repairs that. */
   missed = false;
+  /** Of the last ready. */
+  agents: readonly Agent[] = [];
   /** The limits of the last ready; before it, limits that every server accepts. */
   limits: Limits = { textBytes: 24 * 1024, messages: 8 };
 
@@ -92,6 +94,7 @@ export class Inbox {
     this.#view.status.ready();
     this.#view.timers.readied(frame.n, now, frame.reconnectInMs);
     this.limits = { ...this.limits, ...frame.limits };
+    this.agents = frame.agents ?? [];
     this.#view.answers.heard();
     this.#view.views.open ??= frame.threadId;
     if (frame.threadId !== this.#view.views.open) return;

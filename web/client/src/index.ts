@@ -15,4 +15,4 @@ export { approve, refuse } from "./interrupts.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
 export type { Cursor, WhenBusy } from "./client-frames.ts";
 export type { AgentEvent, Interrupt, Message, Metadata, Resume, Role, ToolCall, Usage } from "./events.ts";
-export type { RunStats, RunHeader, RunInfo, RunPage, RunState, ThreadInfo } from "./server-frames.ts";
+export type { Agent, RunStats, RunHeader, RunInfo, RunPage, RunState, ThreadInfo } from "./server-frames.ts";

@@ -11,6 +11,11 @@ export interface RunState {
   /** Only of queued runs in `ready`. */
   readonly messages?: readonly Message[];
 }
+/** An agent that a run may name. */
+export interface Agent {
+  readonly name: string;
+  readonly description?: string;
+}
 export interface Ready {
   readonly type: "ready";
   readonly requestId?: string;
@@ -24,6 +29,8 @@ export interface Ready {
   readonly queued?: readonly RunState[];
   readonly interrupts?: readonly Interrupt[];
   readonly limits?: { readonly textBytes?: number; readonly messages?: number };
+  /** The agents that the user may choose, the default first. Absent if there is only one. */
+  readonly agents?: readonly Agent[];
   /** How long after this frame the next socket is opened. A duration, because a device's clock may be wrong. */
   readonly reconnectInMs?: number;
 }

@@ -1,5 +1,6 @@
 import { Answers } from "./answers.ts";
 import { checkRun, encodeClient } from "./codec.ts";
+import type { Agent } from "./server-frames.ts";
 import type { RunOptions, ThreadResponses } from "./contract.ts";
 import type { Message } from "./events.ts";
 import { Inbox } from "./inbox.ts";
@@ -47,6 +48,7 @@ export class View {
   get online(): boolean { return this.#timers.online; }
   get status(): Status { return this.#status.status; }
   get notices(): readonly Notice[] { return this.#views.notices; }
+  get agents(): readonly Agent[] { return this.#in.agents; }
   get list(): ThreadList { return this.#views.list; }
   /** The state of the open thread; undefined if no thread is known yet. */
   get thread(): ThreadState | undefined {
