@@ -17,6 +17,7 @@ FUNCTIONS := Authorize Connect Disconnect Message Turn Sweep
 STACK := .carrel/bin/carrel-local
 ENGINE := infra/local/dynamodb/node_modules/.package-lock.json
 PAGE := web/dist/index.html
+AIMOCK := infra/models/node_modules/.package-lock.json
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
@@ -57,7 +58,7 @@ canary: cli-canary $(if $(CARREL_STACK),cli-probe) ## two users of a running sta
 
 # Go's tests come first and the browser's after them: side by side they compete for the processors, and tests of either that
 # compare times fail. What both need is made first. Vitest, written to a pipe, leaves Go's lines alone.
-test: stack $(PAGE) $(ENGINE) ## the tests before a change lands: unit, contract and system, with races and browser where this machine has the tools
+test: stack $(PAGE) $(ENGINE) $(AIMOCK) ## the tests before a change lands: unit, contract and system, with races and browser where this machine has the tools
 	@$(MAKE) --no-print-directory -k test-go test-page
 
 .PHONY: test-unit test-contract campaign campaign-go
@@ -131,6 +132,11 @@ $(ENGINE): infra/local/dynamodb/package-lock.json
 	@echo "installing the DynamoDB engine (once)" >&2
 	@npm ci --prefix infra/local/dynamodb --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@mkdir -p $(@D) && touch $@
+
+$(AIMOCK): infra/models/package-lock.json
+	@echo "installing the imitation of model providers (once)" >&2
+	@npm ci --prefix infra/models --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
 
 $(WEB): web/package-lock.json
 	@echo "installing what the page is made of (once)" >&2

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -371,5 +372,22 @@ func TestKey_FetchedAgain(t *testing.T) {
 	if got.err != nil || !slices.Equal(asked, []bool{false, true}) || !slices.Equal(header,
 		[]string{"Bearer key1", "Bearer key2"}) {
 		t.Errorf("error %v, keys asked for %v, sent %v", got.err, asked, header)
+	}
+}
+
+// Ollama cuts a prompt that does not fit, without an error. The operator reads so.
+func TestCutPrompt(t *testing.T) {
+	for tokens, want := range map[int]bool{20: true, 5000: false, 0: false} {
+		var log strings.Builder
+		reply := answered(modeltest.Part{Text: "Hm."})
+		reply.Usage.Input = tokens
+		s := modeltest.New(t, modeltest.Chat, reply)
+		r := question()
+		r.Messages[0].Content = strings.Repeat("word ", 2000)
+		got := collect(t, t.Context(), openai.New(openai.Config{Provider: "x", Model: modeltest.Model, URL: s.URL,
+			Log: slog.New(slog.NewTextHandler(&log, nil))}), r)
+		if warned := strings.Contains(log.String(), "cut the prompt"); warned != want || got.err != nil {
+			t.Errorf("%d tokens: warned %v, error %v, want the warning %v", tokens, warned, got.err, want)
+		}
 	}
 }

@@ -120,7 +120,7 @@ func command(t *testing.T, page, line string) int {
 				}
 			}
 		}
-	case "cd", "git", "sam", "aws", "npm", "export", "docker":
+	case "cd", "git", "sam", "aws", "npm", "export", "docker", "ollama", "vllm", "llama-server":
 	default:
 		t.Errorf("%s: %s: no check knows such a command", page, line)
 	}

@@ -102,7 +102,7 @@ func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 			request, s = m.chat(r, settled), &chatStream{m: m, a: a}
 		}
 		conv.Extend(request, r.Settings.Extra)
-		err := m.run(ctx, request, s)
+		err := m.run(ctx, request, s, a)
 		switch {
 		case err == nil, errors.Is(err, answer.ErrStopped):
 		case ctx.Err() != nil:
@@ -116,7 +116,7 @@ func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 }
 
 // run sends the request and reads its stream.
-func (m *Model) run(ctx context.Context, request map[string]any, s stream) error {
+func (m *Model) run(ctx context.Context, request map[string]any, s stream, a *answer.Answer) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return m.endpoint.Fail(engine.Invalid, "the request cannot be encoded", exchange.Said{})
@@ -126,10 +126,12 @@ func (m *Model) run(ctx context.Context, request map[string]any, s stream) error
 		return err
 	}
 	defer func() { _ = answered.Close() }() // nothing follows from an error after the answer
+	var halves answer.Surrogates
 	for e, failed := range sse.Read(answered) {
 		if failed != nil {
 			break // the part that has arrived may be complete
 		}
+		e.Data = halves.Join(e.Data)
 		done, err := s.event(e)
 		if err != nil {
 			return err
@@ -138,7 +140,11 @@ func (m *Model) run(ctx context.Context, request map[string]any, s stream) error
 			break
 		}
 	}
-	return s.end()
+	if err := s.end(); err != nil {
+		return err
+	}
+	a.CheckInput(len(body))
+	return nil
 }
 
 // cut is the error of a stream without an end.

@@ -76,6 +76,18 @@ func stopped(ok bool) error {
 	return nil
 }
 
+// leastPerToken is the number of bytes of a request for which a model counts at least one token, with a wide margin.
+const leastPerToken = 12
+
+// CheckInput warns the operator if the provider counts so few tokens for a request of this size that it has cut the
+// prompt. Some servers do so without an error.
+func (a *Answer) CheckInput(bytes int) {
+	if n := a.Usage.InputTokens; a.log != nil && n > 0 && n*leastPerToken < bytes {
+		a.log.Warn("the provider seems to cut the prompt: give its server or models.yaml the true context",
+			"provider", a.Usage.Provider, "model", a.Usage.Model, "tokens", n, "bytes", bytes)
+	}
+}
+
 // Finish ends the answer. Providers disagree about the stop reason of an answer with calls: the calls decide. An answer
 // that waits for results of unreadable calls is malformed. With always, Keep is sent even if it is empty.
 func (a *Answer) Finish(stop engine.StopReason, prefix string, always bool) error {
