@@ -39,7 +39,7 @@ cli-chat cli-ops cli-canary cli-page cli-probe: cli-%:
 chat: cli-chat ## talk to the running stack from this terminal: make chat AS=alice (THREAD= goes on with one)
 	@.carrel/bin/carrel-chat -as "$(or $(AS),alice)" $(if $(THREAD),-thread "$(THREAD)") $(WHERE)
 
-ops: cli-ops ## list and stop runs, end sessions: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/deploying.md
+ops: cli-ops ## list and stop runs, end sessions: make ops ARGS="list" (CARREL_STACK= for a deployed one); docs/operating.md
 	@.carrel/bin/carrel-ops $(WHERE) $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
 .PHONY: scopes
@@ -53,7 +53,7 @@ page: cli-page $(PAGE) ## serve the page of a stack that has no CloudFront on th
 # With CARREL_STACK, the address and the tokens are those of the stack's machine clients: URL, TOKEN, TOKEN_A, TOKEN_B, TURN_FUNCTION.
 PROBE = $(if $(CARREL_STACK),probe=$$(.carrel/bin/carrel-probe -stack "$(CARREL_STACK)") || exit 1; eval "$$probe";)
 .PHONY: canary
-canary: cli-canary $(if $(CARREL_STACK),cli-probe) ## two users of a running stack, one trying to reach the other (CARREL_STACK= or URL=wss://... for a deployed one); docs/deploying.md
+canary: cli-canary $(if $(CARREL_STACK),cli-probe) ## two users of a running stack, one trying to reach the other (CARREL_STACK= or URL=wss://... for a deployed one); docs/operating.md
 	@$(PROBE) .carrel/bin/carrel-canary $(if $(CARREL_STACK)$(URL),-url "$$URL") $(WHERE)
 
 # Go's tests come first and the browser's after them: side by side they compete for the processors, and tests of either that

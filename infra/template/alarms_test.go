@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,4 +113,24 @@ func TestLimits(t *testing.T) {
 		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
 	}
 	t.Attr("figure", fmt.Sprintf("%d limits, the same for %d functions", limits, functions))
+}
+
+// An operator finds each metric and each alarm on the page.
+func TestAlarms_OperatingPage(t *testing.T) {
+	const page = "docs/operating.md"
+	listed := contents(t, "../../"+page)
+	for _, name := range names(t) {
+		if !strings.Contains(listed, "`"+name+"`") {
+			t.Errorf("%s does not list the metric %s of shared/monitor: add a row to the table of metrics", page, name)
+		}
+	}
+	alarms := regexp.MustCompile(`(?m)^  (\w+Alarm):$`).FindAllStringSubmatch(contents(t, "../../template.yaml"), -1)
+	if len(alarms) < 5 {
+		t.Fatalf("the template has %d alarms: the test looks for the wrong text", len(alarms))
+	}
+	for _, alarm := range alarms {
+		if !strings.Contains(listed, "`"+alarm[1]+"`") {
+			t.Errorf("%s does not list %s of template.yaml: add a row to the table of alarms", page, alarm[1])
+		}
+	}
 }

@@ -138,10 +138,7 @@ func choose(words []string) (func(context.Context, *operator) error, error) {
 	if name == "list" && len(rest) == 0 {
 		return list, nil
 	}
-	commands := map[string]func(context.Context, *operator, string) error{
-		"kill": kill, "kill-all": killAll, "queue": showQueue, "verify": verify, "sign-out": signOut, "bar": bar, "unbar": unbar,
-	}
-	command, known := commands[name]
+	command, known := commands()[name]
 	switch {
 	case !known && name != "list":
 		return nil, fmt.Errorf("unknown command %q: use list, kill, kill-all, queue, sign-out, bar, unbar or verify", name)
@@ -149,6 +146,14 @@ func choose(words []string) (func(context.Context, *operator) error, error) {
 		return nil, fmt.Errorf("%s takes %s", name, map[bool]string{true: "one word", false: "no word"}[known])
 	}
 	return func(ctx context.Context, o *operator) error { return command(ctx, o, rest[0]) }, nil
+}
+
+// commands are the commands that take one word. docs/operating.md lists them.
+func commands() map[string]func(context.Context, *operator, string) error {
+	return map[string]func(context.Context, *operator, string) error{
+		"kill": kill, "kill-all": killAll, "queue": showQueue, "verify": verify,
+		"sign-out": signOut, "bar": bar, "unbar": unbar,
+	}
 }
 
 // named opens the store of the user that the operator names.

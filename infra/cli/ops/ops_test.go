@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -364,5 +365,18 @@ func TestKill_WaitsForEnd(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// The page for operators lists each command.
+func TestCommands_OperatingPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range commands() {
+		if !regexp.MustCompile("(?m)^\\| `" + name + " (RUN|USER)` \\|").Match(page) {
+			t.Errorf("docs/operating.md does not list the command %s", name)
+		}
 	}
 }
