@@ -10,7 +10,7 @@ interface Props {
 export function Agents({ agents, chosen, onChoose }: Props) {
   const description = agents.find(({ name }) => name === chosen)?.description;
   return (
-    <select aria-label="Agent" title={description} value={chosen} onChange={(event) => onChoose(event.target.value)}>
+    <select aria-label="Agent that answers" title={description} value={chosen} onChange={(event) => onChoose(event.target.value)}>
       {agents.map(({ name }) => <option key={name} value={name}>{name}</option>)}
     </select>
   );
