@@ -128,11 +128,25 @@ func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
 		User: t.uc, Agent: a.Name, Tools: tools,
 		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
 		History: append(history, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
-		Sink: t.emitter, Ready: t.ready,
+		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))
 		},
 	}, errors.Join(errResponses, errAgent, errTools, errHistory)
+}
+
+// modelFailed reports a failure of a model's provider to the operator.
+func (t *turn) modelFailed(model string, try int, e *engine.ModelError) {
+	t.log.WarnContext(t.uc.Context(), "call a model", "model", model, "try", try, "kind", string(e.Kind), "err",
+		e.Cause)
+	switch e.Kind {
+	case engine.Refused:
+		t.monitor.Count(monitor.ModelRefused, 1)
+	case engine.Invalid:
+		t.monitor.Count(monitor.ModelInvalid, 1)
+	default:
+		t.monitor.Count(monitor.ModelFailed, 1)
+	}
 }
 
 // fail ends a run that could not be prepared. It closes the open calls and records that the pending ones are not made.

@@ -97,6 +97,23 @@ func historyGuards() []guard {
 `,
 		},
 		{
+			name: "runs: an answer that was cut is closed before the next try", file: "shared/engine/policy.go",
+			test: engine + "TestPolicy_CutAnswer",
+			from: `	return r.emit(append(r.cutAnswer(), agui.CustomEvent(agui.CustomAgain, value))...)
+`, to: `	return r.emit(agui.CustomEvent(agui.CustomAgain, value))
+`,
+		},
+		{
+			name: "runs: a provider that refuses is not asked again", file: "shared/engine/policy.go",
+			test: engine + "TestPolicy",
+			from: `case e.Kind == Refused, s.tries`, to: `case s.tries`,
+		},
+		{
+			name: "runs: pauses are bounded", file: "shared/engine/policy.go",
+			test: engine + "TestPolicy",
+			from: `if s.paused+pause > pauseAnswer || s.r.paused+pause > pauseRun {`, to: `if false {`,
+		},
+		{
 			name: "runs: what a provider wants back is in no frame", file: "shared/wire/run.go",
 			test: "./shared/wire TestEncode_EmptiesWhatProvidersWantBack",
 			from: `			e.EncryptedValue = new(string)

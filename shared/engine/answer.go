@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"strings"
 
@@ -20,6 +19,7 @@ const (
 // views keep the order. Later model calls receive all these messages as one.
 type answer struct {
 	r       *run
+	model   string   // the name of the model that answers
 	id      string   // the id of the first message
 	message string   // the id of the last message with text or calls; "" before the first
 	thought bool     // reasoning has followed that message
@@ -29,36 +29,14 @@ type answer struct {
 	tail    tail            // the incomplete last character of the open part
 	open    *agui.Event     // a delta of the open part, without its text
 	closing []agui.Event    // the events that close the open part
+	started bool            // an event of it was emitted
+	stop    StopReason      // why the model stopped; "": it has not
 	keep    string          // what the provider needs again
 	usage   agui.Usage      // the tokens so far
 }
 
-// stream makes one model call, emits its deltas as events, and returns the answer as one message.
-func (r *run) stream(ctx context.Context, request Request) (*answer, error) {
-	a := &answer{r: r, id: r.messageID()}
-	var stop StopReason
-	for delta, err := range r.c.Models[0].Stream(ctx, request) {
-		if ctx.Err() != nil {
-			return nil, stopped(ctx)
-		}
-		if err != nil {
-			return nil, modelFailed(err)
-		}
-		if err := a.add(delta); err != nil {
-			return nil, err
-		}
-		if stop = delta.Stop; stop != "" {
-			break
-		}
-	}
-	if stop == "" && ctx.Err() != nil {
-		return nil, stopped(ctx)
-	}
-	if stop == "" {
-		return nil, modelFailed(errors.New("the stream ended without a stop"))
-	}
-	return a, a.finish(stop)
-}
+// begun reports whether anything of the answer was emitted.
+func (a *answer) begun() bool { return a.started }
 
 // add emits one delta.
 func (a *answer) add(d Delta) error {
@@ -162,6 +140,7 @@ func (a *answer) isOpen(delta agui.EventType) bool { return a.open != nil && a.o
 // begin emits the events that close the part before and open the next one, in one record. So the log of an answer that
 // was cut has an open part, which gets the mark Incomplete. The part's deltas are copies of open with a text.
 func (a *answer) begin(open agui.Event, events ...agui.Event) error {
+	a.started = true
 	if err := a.r.emit(events...); err != nil {
 		return err
 	}
@@ -231,9 +210,10 @@ func (a *answer) said() agui.Message {
 	return m
 }
 
-// finish ends the answer and emits its mark, in one record. An answer that is requested again is closed as one that was
-// cut.
-func (a *answer) finish(stop StopReason) error {
+// finish ends the answer and emits its mark, in one record. An answer that is requested again is closed like an answer
+// that was cut.
+func (a *answer) finish() error {
+	stop := a.stop
 	textStop := stop
 	if stop == StopTools || len(a.calls) > 0 && stop != StopFiltered {
 		textStop = ""
@@ -257,21 +237,31 @@ func (a *answer) finish(stop StopReason) error {
 	case a.keep != "":
 		ends = a.r.addKeep(a.id, a.keep, ends)
 	}
-	a.r.usage = agui.AddUsage(a.r.usage, a.usage)
 	a.r.marks = append(a.r.marks, mark)
 	return a.r.emit(append(ends, agui.CustomEvent(agui.CustomAnswer, mark))...)
 }
 
 // mark makes the answer's mark.
 func (a *answer) mark(stop StopReason) agui.Answer {
-	m := agui.Answer{N: len(a.r.marks) + 1, Stop: string(stop), Calls: len(a.calls), Provider: a.usage.Provider,
-		Model: a.usage.Model, Rejected: a.r.rejection(stop, a)}
+	m := agui.Answer{N: len(a.r.marks) + 1, Stop: string(stop), Calls: len(a.calls),
+		Rejected: a.r.rejection(stop, a)}
 	if a.message != "" {
 		m.Message = a.id
 	}
-	if u := a.usage; u != (agui.Usage{}) {
-		u.Provider, u.Model = "", ""
-		m.Usage = &u
-	}
+	m.Provider, m.Model, m.Usage = a.tokens()
 	return m
+}
+
+// tokens counts the tokens of the answer for the run, and returns who answered and the counts without the names.
+func (a *answer) tokens() (provider, model string, counts *agui.Usage) {
+	u := a.usage
+	if provider, model, ok := strings.Cut(a.model, ":"); ok {
+		u.Provider, u.Model = provider, model
+	}
+	provider, model = u.Provider, u.Model
+	a.r.usage = agui.AddUsage(a.r.usage, u)
+	if u.Provider, u.Model = "", ""; u != (agui.Usage{}) {
+		counts = &u
+	}
+	return provider, model, counts
 }

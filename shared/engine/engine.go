@@ -41,8 +41,13 @@ type Config struct {
 	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error
 	// does.
 	Ready func(ctx context.Context) error
-	NewID func() string                    // makes ids of messages and tool calls, unique in the thread; default random
-	Logf  func(format string, args ...any) // receives the causes of failures, which the person does not see
+	// Failed is called with each failure of a model's provider, for the operator: the model's name, the number of the
+	// try and the error. It may be nil.
+	Failed func(model string, try int, e *ModelError)
+	// NewID makes ids of messages and tool calls, unique in the thread; nil: random ids.
+	NewID func() string
+	// Logf receives the causes of failures, which the person does not see.
+	Logf func(format string, args ...any)
 }
 
 // Run runs the loop to its end and returns the run's terminal event, RUN_FINISHED or RUN_ERROR. It does not emit that

@@ -12,9 +12,10 @@ import (
 )
 
 // Model streams one answer to a conversation. All runs share it, so it holds no user's data and is safe for concurrent
-// use. A complete sequence ends with the call's usage and then the Stop. A failure ends the sequence with an error. A
-// provider's failure is a *ModelError; any other error counts as Cut. When ctx ends, the implementation aborts the
-// provider's call and ends the sequence with ctx's error. A Model makes one try: the engine repeats failed calls.
+// use. A complete sequence ends with the call's usage and then the Stop. A sequence without a Stop was cut. A
+// failure ends the sequence with an error. A provider's failure is a *ModelError; any other error ends the run. When
+// ctx ends, the implementation aborts the provider's call and ends the sequence with ctx's error. A Model makes one
+// try: the engine repeats failed calls.
 type Model interface {
 	Stream(ctx context.Context, r Request) iter.Seq2[Delta, error]
 }

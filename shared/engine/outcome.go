@@ -135,6 +135,9 @@ func UnfinishedCalls(log []agui.Event, ids []string) (pending []PendingCall) {
 	return pending
 }
 
+// NudgeID is the id of the message that asks the model for another answer after a rejected one.
+const NudgeID = chat.ServerPrefix + "nudge"
+
 // nudge returns the message that asks the model for another answer after a rejected one, or none. It is derived from
 // the marks and is not logged.
 func nudge(marks []agui.Answer) []agui.Message {
@@ -150,5 +153,5 @@ func nudge(marks []agui.Answer) []agui.Message {
 	default:
 		return nil
 	}
-	return []agui.Message{{ID: chat.ServerPrefix + "nudge", Role: agui.RoleUser, Content: text}}
+	return []agui.Message{{ID: NudgeID, Role: agui.RoleUser, Content: text}}
 }

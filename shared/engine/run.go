@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -24,6 +25,8 @@ type run struct {
 	open           agui.Open
 	undecided      []agui.ToolCall // calls that the model began and the dispatcher has not received
 	usage          []agui.Usage
+	model          int               // the position of the model in use
+	paused         time.Duration     // all pauses after failures of models
 	marks          []agui.Answer     // of the answers of all attempts
 	history        []agui.Message    // what the model receives
 	keep           map[string]string // by message id, for answers of this run
@@ -35,6 +38,7 @@ type run struct {
 func newRun(ctx context.Context, c Config) *run {
 	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits(),
 		usage: agui.TokensOf(c.Log), marks: agui.Answers(c.Log), keep: keptIn(c.Log)}
+	r.model = position(c.Models, r.marks)
 	if r.newID == nil {
 		r.newID = func() string { return rand.Text()[:16] } // 80 bits, short because log records repeat ids
 	}
@@ -96,18 +100,6 @@ func (r *run) remember(a *answer, results []agui.Message) {
 
 // lastMark returns the mark of the last answer.
 func (r *run) lastMark() agui.Answer { return r.marks[len(r.marks)-1] }
-
-// askModel makes the next model call, unless the run has reached its limit of model calls.
-func (r *run) askModel(ctx context.Context) (*answer, error) {
-	if err := r.ready(ctx); err != nil {
-		return nil, err
-	}
-	if r.c.User.Count(chat.RunStats{}).ModelCalls >= r.limits.ModelCalls {
-		return nil, limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
-	}
-	r.c.User.Count(chat.RunStats{ModelCalls: 1})
-	return r.stream(ctx, r.request())
-}
 
 // request makes the request of the next model call.
 func (r *run) request() Request {

@@ -69,6 +69,11 @@ const (
 	SweepErased  = "SweepErased"  // erasures that were requested before and have not completed
 	SweepSlots   = "SweepSlots"   // slots whose run has ended or does not exist
 
+	// Failures of models' providers, recorded by each turn.
+	ModelRefused = "ModelRefused" // the deployment may not use a model: key, permission, quota, or the model is retired
+	ModelInvalid = "ModelInvalid" // a provider found a request invalid, which is a defect of Carrel
+	ModelFailed  = "ModelFailed"  // throttled, overloaded or cut, and requested again
+
 	NoCapacity = "NoCapacity" // runs that sweep ended because Lambda had no capacity to start them
 )
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"carrel/shared/agui"
 	"carrel/shared/engine"
 )
 
@@ -20,15 +21,21 @@ type player struct {
 	stop   engine.StopReason
 	gap    time.Duration // before each delta
 	over   bool          // nothing more may be yielded
+
+	message string     // identifies the question
+	at      int        // the position of the step
+	empty   bool       // the answer is to stay empty
+	usage   agui.Usage // the reported one, if it is not the counted one
 }
 
 // play streams steps until one of them ends the answer.
 func (p *player) play(steps []step) {
 	p.stop = engine.StopEnd
-	for _, s := range steps {
-		if p.over || p.stop == engine.StopMaxTokens || p.stop == engine.StopFiltered {
+	for i, s := range steps {
+		if p.over || p.empty || p.stop != engine.StopEnd && p.stop != engine.StopTools {
 			return
 		}
+		p.at = i
 		p.step(s)
 	}
 }
@@ -63,24 +70,64 @@ func (p *player) step(s step) {
 		}
 	case recite:
 		p.emit(engine.Delta{Text: s.text})
+	case keep:
+		p.emit(engine.Delta{Keep: s.text})
+	case usage:
+		p.usage = agui.Usage{InputTokens: s.n, OutputTokens: s.size}
+	case alive:
+		for range s.n {
+			if !p.pause(s.pause) || !p.emit(engine.Delta{}) {
+				return
+			}
+			p.deltas--
+		}
 	case fail:
-		p.fail(s.text)
+		if p.model.fails(p.message, p.at, s.n) {
+			p.fail(s.text, s.pause)
+		}
+	}
+}
+
+// stops returns the stop reasons that a fail directive may name.
+func stops() map[string]engine.StopReason {
+	return map[string]engine.StopReason{
+		"cut": engine.StopMaxTokens, "filtered": engine.StopFiltered, "refusal": engine.StopRefusal,
+		"sequence": engine.StopSequence, "pause": engine.StopPause, "malformed": engine.StopMalformed,
+		"context": engine.StopContext,
+	}
+}
+
+// kinds returns the kinds of a provider's failures that a fail directive may name.
+func kinds() map[string]engine.Kind {
+	return map[string]engine.Kind{
+		"throttled": engine.Throttled, "overloaded": engine.Overloaded, "lost": engine.Cut, "too_long": engine.TooLong,
+		"refused": engine.Refused, "invalid": engine.Invalid,
 	}
 }
 
 // fail plays a fail directive of this kind.
-func (p *player) fail(how string) {
+func (p *player) fail(how string, after time.Duration) {
+	if stop, ok := stops()[how]; ok {
+		p.stop = stop
+		return
+	}
+	if kind, ok := kinds()[how]; ok {
+		cause := errors.New("scripted: a provider's failure, as the script says")
+		p.error(&engine.ModelError{Kind: kind, After: after, Cause: cause})
+		return
+	}
 	switch how {
+	case "empty":
+		p.empty = true
+	case "stall":
+		<-p.ctx.Done()
+		p.error(p.ctx.Err())
 	case "late":
 		p.words("This answer will not be finished, because the script says so: ",
 			func(word string) engine.Delta { return engine.Delta{Text: word} })
 		p.error(errors.New("scripted: a failure after some text, as the script says"))
 	case "panic":
 		panic("scripted: a panic, as the script says")
-	case "cut":
-		p.stop = engine.StopMaxTokens
-	case "filtered":
-		p.stop = engine.StopFiltered
 	default:
 		p.error(errors.New("scripted: a failure, as the script says"))
 	}

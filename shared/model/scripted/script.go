@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,9 @@ const (
 	fail   = "fail"
 	obey   = "obey"
 	recite = "recite"
+	keep   = "keep"
+	usage  = "usage"
+	alive  = "alive"
 )
 
 // Bounds of one stream directive. They exceed every limit of a run.
@@ -36,9 +41,9 @@ type step struct {
 	text  string        // of say and think; or the kind of failure
 	tool  string        // of call
 	args  string        // of call, JSON text
-	n     int           // of stream: the number of deltas
-	size  int           // of stream: the bytes of each delta; 0 for no padding
-	pause time.Duration // of wait; or before each delta, with stream and pace
+	n     int           // of stream and alive: the number of deltas; of fail: how often, negative for always
+	size  int           // of stream: the bytes of each delta, 0 for no padding; of usage: the output tokens
+	pause time.Duration // of wait; before each delta, with stream, pace and alive; of fail: the pause to ask for
 }
 
 func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
@@ -87,12 +92,17 @@ func directive(line string) (step, error) {
 		}
 		return s, need(s.tool != "", "it needs a tool's name")
 	case fail:
+		return failDirective(rest)
+	case keep:
 		s.text = rest
-		switch rest {
-		case "model", "late", "panic", "tool", "cut", "filtered":
-			return s, nil
+		return s, need(rest != "", "it needs the data")
+	case usage, alive:
+		numbers, err := numbersOf(rest)
+		if err != nil || len(numbers) != 2 {
+			return s, need(false, "it needs two numbers")
 		}
-		return s, need(false, "it needs one of model, late, panic, tool, cut, filtered")
+		s.n, s.size, s.pause = numbers[0], numbers[1], time.Duration(numbers[1])*time.Millisecond
+		return s, nil
 	case obey:
 		return s, need(rest == "", "it stands alone")
 	case recite:
@@ -105,24 +115,51 @@ func directive(line string) (step, error) {
 
 // streamDirective decodes the operands of a stream directive.
 func streamDirective(rest string) (step, error) {
-	fields := strings.Fields(rest)
-	if len(fields) < 2 || len(fields) > 3 {
-		return step{}, need(false, "it needs a number of deltas and a rate a second")
+	numbers, err := numbersOf(rest)
+	if err != nil || len(numbers) < 2 || len(numbers) > 3 {
+		return step{}, need(false, fmt.Sprintf("it needs a number of deltas and a rate a second, from 0 to %d",
+			maxDeltas))
 	}
-	numbers := make([]int, 3)
-	for i, f := range fields {
-		n, err := strconv.Atoi(f)
-		if err != nil || n < 0 || n > maxDeltas {
-			return step{}, need(false, fmt.Sprintf("its numbers are from 0 to %d", maxDeltas))
-		}
-		numbers[i] = n
-	}
+	numbers = append(numbers, 0)
 	if numbers[2] > maxSize {
 		return step{}, need(false, fmt.Sprintf("a delta has up to %d bytes", maxSize))
 	}
 	s := step{verb: stream, n: numbers[0], size: numbers[2]}
 	if rate := numbers[1]; rate > 0 {
 		s.pause = time.Second / time.Duration(rate)
+	}
+	return s, nil
+}
+
+// numbersOf decodes whole numbers.
+func numbersOf(rest string) ([]int, error) {
+	var numbers []int
+	for f := range strings.FieldsSeq(rest) {
+		n, err := strconv.Atoi(f)
+		if err != nil || n < 0 || n > maxDeltas {
+			return nil, need(false, fmt.Sprintf("its numbers are from 0 to %d", maxDeltas))
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
+}
+
+// failDirective decodes the operands of a fail directive.
+func failDirective(rest string) (step, error) {
+	how, rest, _ := strings.Cut(rest, " ")
+	numbers, err := numbersOf(rest)
+	s := step{verb: fail, text: how, n: -1}
+	if len(numbers) > 0 {
+		s.n = numbers[0]
+	}
+	if len(numbers) > 1 {
+		s.pause = time.Duration(numbers[1]) * time.Millisecond
+	}
+	known := []string{"model", "late", "panic", "tool", "empty", "stall"}
+	known = append(known, slices.Sorted(maps.Keys(stops()))...)
+	known = append(known, slices.Sorted(maps.Keys(kinds()))...)
+	if err != nil || len(numbers) > 2 || !slices.Contains(known, how) {
+		return s, need(false, "it needs one of "+strings.Join(known, ", ")+", and then how often")
 	}
 	return s, nil
 }
@@ -152,16 +189,17 @@ func part(steps []step, turns []turn, r engine.Request) []step {
 			steps = append(demanded(t), steps[1:]...)
 		}
 	}
-	if now, _ := cut(steps); len(now) > 0 || len(turns) == 0 {
+	if now, _ := cut(steps); len(now) > 0 || len(turns) == 0 || len(turns[len(turns)-1].calls) == 0 {
 		return now
 	}
 	return []step{{verb: say, text: report(turns[len(turns)-1])}}
 }
 
-// cut splits a script after its first group of adjacent calls.
+// cut splits a script after its first group of adjacent calls, or its first pause.
 func cut(steps []step) (now, later []step) {
 	for i, s := range steps {
-		if s.verb == call && (i+1 == len(steps) || steps[i+1].verb != call) {
+		paused := s.verb == fail && s.text == "pause"
+		if paused || s.verb == call && (i+1 == len(steps) || steps[i+1].verb != call) {
 			return steps[:i+1], steps[i+1:]
 		}
 	}

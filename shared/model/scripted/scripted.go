@@ -13,8 +13,16 @@
 //	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere
 //	                          in a line, as a model does that obeys every text it reads
 //	/recite                   answers with the whole request: instructions, names of tools, the conversation
-//	/fail how                 model: an error before any delta; late: an error after some text; panic: a panic;
-//	                          tool: a call with bad arguments; cut: stops at the token limit; filtered: refuses
+//	/keep data                gives data that the provider wants back (engine.Delta.Keep)
+//	/usage in out             reports these numbers of tokens in place of the counted ones
+//	/alive n ms               gives n signs of life without content, each after this time
+//	/fail how [n [ms]]        fails here, the first n times that this answer is requested (default: every time):
+//	                          model: an error of the adapter itself; late: the same after some text;
+//	                          panic: a panic; tool: a call with bad arguments;
+//	                          cut: stops at the token limit; filtered, refusal, sequence, pause, malformed, context:
+//	                          stops with this reason; empty: stops without content;
+//	                          throttled, overloaded, lost, too_long, refused, invalid: a provider's failure of this
+//	                          kind (lost: engine.Cut), which asks to wait ms; stall: no sign of life any more
 //
 // A line without a slash is like /say. The directives after calls are played when the results are there. A script that
 // ends with calls answers with their results. Any other message is answered by the assistant of assistant.go: it has
@@ -24,7 +32,11 @@ package scripted
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"iter"
+	"slices"
+	"sync"
 	"time"
 
 	"carrel/shared/agui"
@@ -37,10 +49,33 @@ type Config struct {
 	After func(time.Duration) <-chan time.Time // default time.After
 }
 
-// Model is the provider. It is immutable and holds no user's data.
+// Model is the provider. It counts how often each answer with a failure was requested, under a hash, and holds no
+// user's data.
 type Model struct {
 	pace  time.Duration
 	after func(time.Duration) <-chan time.Time
+
+	mu       sync.Mutex
+	failures map[[sha256.Size]byte]int // how often each step has failed
+}
+
+// maxFailures bounds the failures that a Model counts. Beyond it, the counts start again.
+const maxFailures = 1000
+
+// fails counts one request of a step that fails n times, and reports whether it fails now. n is negative for a step
+// that always fails.
+func (m *Model) fails(message string, at, n int) bool {
+	if n < 0 {
+		return true
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%s %d", message, at))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failures == nil || len(m.failures) > maxFailures {
+		m.failures = map[[sha256.Size]byte]int{}
+	}
+	m.failures[key]++
+	return m.failures[key] <= n
 }
 
 // New makes a Model.
@@ -58,12 +93,16 @@ func New(c Config) *Model {
 // Stream implements engine.Model.
 func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
 	return func(yield func(engine.Delta, error) bool) {
-		p := &player{ctx: ctx, model: m, yield: yield}
+		p := &player{ctx: ctx, model: m, yield: yield, message: place(r.Messages)}
 		p.play(plan(r))
-		if p.deltas == 0 && p.stop == engine.StopEnd {
+		if p.deltas == 0 && p.stop == engine.StopEnd && !p.empty {
 			p.emit(engine.Delta{Text: "Done."}) // an empty answer would be requested again
 		}
-		usage := agui.Usage{Provider: "carrel", Model: "scripted", InputTokens: tokens(r), OutputTokens: p.deltas}
+		usage := agui.Usage{InputTokens: tokens(r), OutputTokens: p.deltas}
+		if p.usage != (agui.Usage{}) {
+			usage = p.usage
+		}
+		usage.Provider, usage.Model = "carrel", "scripted"
 		if p.emit(engine.Delta{Usage: &usage}) {
 			p.emit(engine.Delta{Stop: p.stop})
 		}
@@ -95,19 +134,35 @@ func plan(r engine.Request) []step {
 	return assist(question, turns, r)
 }
 
-// turn is one answer with tool calls after the last user message, with the results.
+// place identifies the answer that a request is for: the last user message and the number of answers to it.
+func place(messages []agui.Message) string {
+	answers := 0
+	for _, m := range slices.Backward(messages) {
+		if m.Role == agui.RoleAssistant {
+			answers++
+		}
+		if m.Role == agui.RoleUser && m.ID != engine.NudgeID {
+			return fmt.Sprintf("%s %d", m.ID, answers)
+		}
+	}
+	return ""
+}
+
+// turn is one answer after the last user message, with the results of its calls.
 type turn struct {
 	calls   []agui.ToolCall
 	results map[string]string // by call id
 }
 
-// lastTurn returns the last user message and the tool calls that were made for it.
+// lastTurn returns the last user message and the answers to it so far: with calls, or paused. A
+// message of the server's own, such as the request for another answer after an empty one, is passed over.
 func lastTurn(messages []agui.Message) (question string, turns []turn) {
 	for _, m := range messages {
 		switch {
+		case m.ID == engine.NudgeID:
 		case m.Role == agui.RoleUser:
 			question, turns = m.Content, nil
-		case m.Role == agui.RoleAssistant && len(m.ToolCalls) > 0:
+		case m.Role == agui.RoleAssistant:
 			turns = append(turns, turn{calls: m.ToolCalls, results: map[string]string{}})
 		case m.Role == agui.RoleTool && len(turns) > 0:
 			turns[len(turns)-1].results[m.ToolCallID] = m.Content
