@@ -5,7 +5,7 @@ import "slices"
 // textGuards keep a text complete, from the model to the person and back.
 func textGuards() []guard {
 	const engine, chars = "./shared/engine ", "shared/chars/chars.go"
-	return slices.Concat(historyGuards(), []guard{
+	return slices.Concat(historyGuards(), wholeAnswerGuards(), []guard{
 		{
 			name: "text: no delta ends inside a character", file: "shared/engine/tail.go",
 			test: engine + "TestAnswer_SplitCharacters",
@@ -81,6 +81,18 @@ func historyGuards() []guard {
 			from: `if s.marks.Again && repeated(all[i+1:]) {`, to: `if s.marks.Again && !repeated(all[i+1:]) {`,
 		},
 		{
+			name: "text: a client writes no marks", file: "shared/agui/marks.go",
+			test: engine + "TestHistory_MetadataOfClients",
+			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,
+		},
+	}
+}
+
+// wholeAnswerGuards keep answers whole, whatever fails.
+func wholeAnswerGuards() []guard {
+	const engine = "./shared/engine "
+	return []guard{
+		{
 			name: "runs: a call of an answer without a mark was not made", file: "shared/agui/open.go",
 			test: "./shared/agui TestCloseAttempt_PendingCalls",
 			from: `		o.unmarked = append(o.unmarked, e.ToolCallID)
@@ -118,11 +130,6 @@ func historyGuards() []guard {
 			test: "./shared/wire TestEncode_EmptiesWhatProvidersWantBack",
 			from: `			e.EncryptedValue = new(string)
 `, to: ``,
-		},
-		{
-			name: "text: a client writes no marks", file: "shared/agui/marks.go",
-			test: engine + "TestHistory_MetadataOfClients",
-			from: `json.Unmarshal(members["carrel"], &m)`, to: `json.Unmarshal(metadata, &struct{ Carrel *Marks }{&m})`,
 		},
 	}
 }
