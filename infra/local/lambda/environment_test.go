@@ -32,7 +32,7 @@ func TestEnvironment_Variables(t *testing.T) {
 	a := invoke(t, h, "one", `{}`)
 	for _, want := range []string{
 		"TABLE=t", "AWS_REGION=xx-test-1", "AWS_LAMBDA_FUNCTION_NAME=one", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
-		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "GOMAXPROCS=1", "GOMEMLIMIT=230MiB", "_HANDLER=bootstrap", "TZ=:UTC",
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "_HANDLER=bootstrap", "TZ=:UTC",
 		"AWS_ENDPOINT_URL_LAMBDA=" + h.URL(),
 	} {
 		if !slices.Contains(a.Env, want) {
@@ -42,6 +42,10 @@ func TestEnvironment_Variables(t *testing.T) {
 	if joined := strings.Join(a.Env, "\n"); strings.Contains(joined, "SECRET_OF_THE_HOST") ||
 		strings.Contains(joined, "HOME=") {
 		t.Errorf("the host's variables reach the function: %q", a.Env)
+	}
+	// Lambda sets none of these: only a template can, and then the deployed function has them too.
+	if i := slices.IndexFunc(a.Env, func(v string) bool { return strings.HasPrefix(v, "GO") }); i >= 0 {
+		t.Errorf("the host sets %s, which Lambda does not", a.Env[i])
 	}
 	if want := "arn:aws:lambda:eu-central-1:123456789012:function:one"; a.ARN != want || len(a.ID) != 36 {
 		t.Errorf("ARN %q, request id %q; want %s and a UUID", a.ARN, a.ID, want)

@@ -29,8 +29,8 @@ type Function struct {
 	// Env holds the template's variables, endpoints, Region and credentials. No other variable of the host's
 	// environment reaches the process. AWS_ENDPOINT_URL_LAMBDA defaults to this host.
 	Env map[string]string
-	// MemoryMB is the memory size in MiB; 0 means 128. It determines GOMAXPROCS and GOMEMLIMIT. On Linux the host
-	// checks each process ten times a second and kills it if it uses more.
+	// MemoryMB is the memory size in MiB; 0 means 128. On Linux the host checks each process ten times a second and
+	// kills it if it uses more.
 	MemoryMB int
 	// Timeout bounds one invocation; 0 means 3 s.
 	Timeout time.Duration

@@ -14,9 +14,6 @@ import (
 // maxLine is the maximum size of a log event in CloudWatch. Longer lines are split.
 const maxLine = 256 << 10
 
-// fullCPU is the memory size in MB from which a function has a full processor.
-const fullCPU = 1770
-
 // newCommand returns the command for the process, with its own process group and without the host's environment.
 func (e *environment) newCommand() *exec.Cmd {
 	command := exec.Command(e.binary)
@@ -40,11 +37,6 @@ func (e *environment) variables() []string {
 		"AWS_DEFAULT_REGION": f.host.config.Region,
 		// Set here, because the address is known only once the host listens.
 		"AWS_ENDPOINT_URL_LAMBDA": f.host.url,
-		// Lambda kills at the limit. A lower soft limit makes the garbage collector work before that.
-		"GOMEMLIMIT": strconv.Itoa(f.MemoryMB*9/10) + "MiB",
-	}
-	if f.MemoryMB < fullCPU {
-		all["GOMAXPROCS"] = "1"
 	}
 	for name, value := range f.Env {
 		all[name] = value

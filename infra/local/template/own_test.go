@@ -1,6 +1,7 @@
 package template_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -149,5 +150,27 @@ func TestResolve_SplitAndRules(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: error %v, want %q", rule, err, want)
 		}
+	}
+}
+
+// Go's runtime is set for the memory size of each function. The local stack sets nothing of it, so the functions behave
+// here as they do when deployed.
+func TestResolve_OwnRuntimeSettings(t *testing.T) {
+	const fullProcessor = 1770 // MB from which Lambda gives a function a whole processor
+	tm, err := resolveOwn(ownTemplate(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tm.Functions) < 6 {
+		t.Fatalf("the template has only %d functions", len(tm.Functions))
+	}
+	for _, f := range tm.Functions {
+		processors := ""
+		if f.MemoryMB < fullProcessor {
+			processors = "1"
+		}
+		equal(t, f.LogicalID+": GOMEMLIMIT, GOMAXPROCS and GOGC with this MemorySize",
+			[]any{f.Env["GOMEMLIMIT"], f.Env["GOMAXPROCS"], f.Env["GOGC"]},
+			[]any{fmt.Sprintf("%dMiB", f.MemoryMB*9/10), processors, "400"})
 	}
 }

@@ -61,7 +61,8 @@ func TestResolve_OwnTemplate(t *testing.T) {
 	authorize := function(t, tm, "AuthorizeFunction")
 	equal(t, "authorize's env", authorize.Env, map[string]string{
 		"ISSUER": "http://127.0.0.1:3000/issuer", "AUDIENCE": "carrel-page", "PAGE_CLIENT": "carrel-page",
-		"TOKEN_KIND": "typ", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": "", "ORIGINS": "http://127.0.0.1:3000"})
+		"TOKEN_KIND": "typ", "GRANTS_CLAIM": "scope", "GRANTS_PREFIX": "", "ORIGINS": "http://127.0.0.1:3000",
+		"GOMAXPROCS": "1", "GOMEMLIMIT": "230MiB", "GOGC": "400"})
 	equal(t, "authorize's limits", []any{authorize.MemoryMB, authorize.Timeout, authorize.MaxRetries,
 		authorize.MaxEventAge},
 		[]any{256, 29 * time.Second, 2, 6 * time.Hour})
