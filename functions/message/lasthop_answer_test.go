@@ -38,7 +38,7 @@ func TestAnswer_RecordChangesDuringReplay(t *testing.T) {
 		}
 	}
 	all := after(func() {})
-	if all < 10 {
+	if all < 6 {
 		t.Fatalf("%d posts are not a long answer", all)
 	}
 	if posts := after(remove); posts != 3 {

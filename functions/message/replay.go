@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
@@ -20,7 +19,7 @@ const (
 	// records of one request, which has 1 MB at most: the first is read before ready is sent
 	logPage    = 250
 	replayTime = 15 * time.Second // of one hello; the client's next hello requests the rest
-	maxJoined  = wire.MaxFrame * 3 / 4
+	maxJoined  = wire.MaxFrame - 1<<10
 )
 
 // page reads one page of the log after a position. It is empty at the end of the log, and where the next record cannot
@@ -126,31 +125,14 @@ func joined(t store.Thread, records []store.Record) []*wire.Events {
 	var all []*wire.Events
 	size := 0
 	for _, rec := range records {
-		more := 0
-		for _, e := range rec.Events {
-			more += sizeOf(e)
-		}
-		if n := len(all); n > 0 && all[n-1].RunID == rec.Run && size+more <= maxJoined {
+		if n := len(all); n > 0 && all[n-1].RunID == rec.Run && size+rec.Size <= maxJoined {
 			all[n-1].Events = append(all[n-1].Events, rec.Events...)
-			size += more
+			size += rec.Size
 			continue
 		}
 		all = append(all, &wire.Events{ThreadID: t.ID, Epoch: t.Epoch, Seq: rec.Seq, RunID: rec.Run,
 			Events: rec.Events})
-		size = more
+		size = rec.Size
 	}
 	return all
-}
-
-// sizeOf returns about how many bytes an event has as JSON.
-func sizeOf(e agui.Event) int {
-	const names = 160
-	size := names + len(e.Delta) + len(e.Metadata) + len(e.Value)
-	if e.Content != nil {
-		size += len(*e.Content)
-	}
-	if e.Input != nil {
-		size = wire.MaxFrame // in a frame of its own
-	}
-	return size
 }

@@ -29,17 +29,15 @@ func eventFaults() []fault {
 		{
 			number: 3, clause: "a resume leaves nothing out", file: "functions/message/replay.go",
 			from: `	for _, rec := range records {
-		more := 0
-`, to: `	for _, rec := range records {
-		var told []agui.Event
+		if n := `, to: `	for _, rec := range records {
+		told := rec.Events[:0:0]
 		for _, e := range rec.Events {
-			if e.Type != agui.ReasoningMessageContent {
+			if e.Type != "REASONING_MESSAGE_CONTENT" {
 				told = append(told, e)
 			}
 		}
 		rec.Events = told
-		more := 0
-`, pkg: audit, test: "TestFault03_ResumeIsTheLiveStream",
+		if n := `, pkg: audit, test: "TestFault03_ResumeIsTheLiveStream",
 		},
 		{
 			number: 4, clause: "a position inside of a record gives its rest", file: "shared/store/log.go",

@@ -201,7 +201,7 @@ type recordItem struct {
 func (i recordItem) last() chat.Seq { return chat.Seq(i.Seq + i.Count - 1) }
 
 func (i recordItem) record() (Record, error) {
-	r := Record{Seq: chat.Seq(i.Seq), Last: i.last(), Run: chat.RunID(i.Run)}
+	r := Record{Seq: chat.Seq(i.Seq), Last: i.last(), Run: chat.RunID(i.Run), Size: len(i.Events)}
 	if err := json.Unmarshal([]byte(i.Events), &r.Events); err != nil {
 		r.Events = nil
 		return r, fmt.Errorf("decode the log record at %d: %w: %w", i.Seq, ErrUnreadable, err)

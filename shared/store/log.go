@@ -20,6 +20,7 @@ type Record struct {
 	Seq, Last chat.Seq // of the first and of the last event
 	Run       chat.RunID
 	Events    []agui.Event
+	Size      int // of the events as JSON text, in bytes
 }
 
 // Log reads the records after a position, consistently and in order. It returns at most limit records and at most what

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -64,6 +66,15 @@ func owner(t *testing.T, w *World) {
 	}
 }
 
+// sizeOf returns the size of events as JSON without the escapes for HTML.
+func sizeOf(t *testing.T, events []agui.Event) int {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	wantErr(t, "encode events", e.Encode(events), nil)
+	return b.Len() - len("\n")
+}
+
 // log: records are returned in order, from the record that contains the next event.
 func log(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
@@ -75,7 +86,9 @@ func log(t *testing.T, w *World) {
 		if seq := w.Append(h, events...); seq != next {
 			t.Errorf("appended at %d, want %d", seq, next)
 		}
-		want = append(want, store.Record{Seq: next, Last: next + chat.Seq(len(events)) - 1, Run: "r1", Events: events})
+		want = append(want, store.Record{
+			Seq: next, Last: next + chat.Seq(len(events)) - 1, Run: "r1", Events: events, Size: sizeOf(t, events),
+		})
 		next += chat.Seq(len(events))
 	}
 	epoch := h.Thread().Epoch
