@@ -23,7 +23,8 @@ func sessionGuards() []guard {
 		{
 			name: "sessions: the limit is a condition of the write", file: sessions,
 			test: "./shared/store TestConnect_ManyAtOnce",
-			from: `size(#open) < :most)"`, to: `size(#open) < :most OR size(#open) >= :most)"`,
+			from: `#open.#id) AND size(#open) < :most"`,
+			to:   `#open.#id) AND (size(#open) < :most OR size(#open) >= :most)"`,
 			also: []edit{{sessions, `#open." + name + " = " + value`,
 				`(#open." + name + " = " + value + " OR attribute_not_exists(#open." + name + "))"`}},
 		},

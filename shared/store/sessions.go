@@ -51,6 +51,7 @@ func (r reason) err() error {
 type opening struct {
 	row     connectionItem
 	evicts  bool                // whether another connection may be removed to make room: only for $connect
+	tried   bool                // there was an attempt without a read
 	evicted []chat.ConnectionID // the connections that the last attempt removed or tried to remove
 	foreign []chat.ConnectionID // those of evicted whose owner record names another user: the record is not changed
 }
@@ -109,12 +110,32 @@ func (i sessionsItem) room(id string, limit int, now time.Time) (stale, oldest [
 	return stale, ids[:max(0, len(ids)+1-limit)]
 }
 
-// open makes one attempt to record a connection: its owner record, its row and its entry, in one transaction.
+// open makes one attempt to record a connection: its owner record, its row and its entry, in one transaction. The first
+// attempt of $connect does not read SESSIONS. It expects room for one more entry, which a user of few connections has.
+// Its condition refuses it if there is none, and the refusal contains the item.
 func (s *Store) open(ctx context.Context, o *opening) error {
-	item, err := s.sessionsItem(s.t.reader(ctx))
-	if err != nil {
-		return err
+	if !o.evicts || o.tried {
+		item, err := s.sessionsItem(s.t.reader(ctx))
+		if err != nil {
+			return err
+		}
+		return s.openBy(ctx, o, item)
 	}
+	o.tried = true
+	err := s.writeOpening(ctx, o, sessionsItem{Open: map[string]int64{}}, nil)
+	old, isRefused := refusedPart(err, openEntry)
+	if _, byOwner := refusedPart(err, openOwner); !isRefused || byOwner {
+		return s.openError(err)
+	}
+	var item sessionsItem
+	if err := attributevalue.UnmarshalMap(old, &item); err != nil {
+		return fmt.Errorf("decode the sessions: %w", err)
+	}
+	return s.openBy(ctx, o, item)
+}
+
+// openBy makes an attempt by SESSIONS as it was read.
+func (s *Store) openBy(ctx context.Context, o *opening, item sessionsItem) error {
 	if err := item.admits(o.row.SignedIn, s.t.c.Now()); err != nil {
 		return err
 	}
@@ -125,6 +146,19 @@ func (s *Store) open(ctx context.Context, o *opening) error {
 	if len(oldest) > 0 && !o.evicts {
 		return chat.ErrReplaced
 	}
+	o.evicted = asIDs(oldest)
+	return s.openError(s.writeOpening(ctx, o, item, slices.Concat(stale, oldest)))
+}
+
+// The first parts of the transaction that records a connection, in order. The rows of the removed connections follow.
+const (
+	openOwner = iota
+	openRow
+	openEntry
+)
+
+// writeOpening writes the transaction that records a connection and removes the connections in gone.
+func (s *Store) writeOpening(ctx context.Context, o *opening, item sessionsItem, gone []string) error {
 	owner, err := s.ownerPart(o.row.ID, "", o.row.Expires)
 	if err != nil {
 		return err
@@ -137,13 +171,16 @@ func (s *Store) open(ctx context.Context, o *opening) error {
 	if err != nil {
 		return err
 	}
-	parts := []types.TransactWriteItem{owner, row, s.entryPart(item, o.row, slices.Concat(stale, oldest))}
-	for _, id := range slices.Concat(stale, oldest) {
+	parts := []types.TransactWriteItem{openOwner: owner, openRow: row, openEntry: s.entryPart(item, *o, gone)}
+	for _, id := range gone {
 		parts = append(parts, s.t.deletePart(update{key: s.connectionKey(chat.ConnectionID(id))}))
 	}
-	o.evicted = asIDs(oldest)
-	err = s.oust(ctx, parts, o.evicted, outReplaced, &o.foreign)
-	if old, isRefused := refusedPart(err, 0); isRefused {
+	return s.oust(ctx, parts, o.evicted, outReplaced, &o.foreign)
+}
+
+// openError returns why a connection was not recorded.
+func (s *Store) openError(err error) error {
+	if old, isRefused := refusedPart(err, openOwner); isRefused {
 		return s.ownerRefused(old)
 	}
 	return err
@@ -175,7 +212,8 @@ func (s *Store) ownerPart(id string, out reason, expires int64) (types.TransactW
 
 // entryPart adds the entry of a connection to SESSIONS and removes the entries in gone. Its condition repeats the limit
 // and the check of the sign-in, because SESSIONS may have changed since it was read.
-func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) types.TransactWriteItem {
+func (s *Store) entryPart(item sessionsItem, o opening, gone []string) types.TransactWriteItem {
+	row := o.row
 	u := update{
 		key: s.sessionsKey(), names: map[string]string{},
 		when: "(attribute_not_exists(#before) OR #before < :signed) AND attribute_not_exists(#barred) AND " +
@@ -191,7 +229,11 @@ func (s *Store) entryPart(item sessionsItem, row connectionItem, gone []string) 
 	u.change = "SET #open.#id = :at REMOVE #expires"
 	u.names["#id"], u.values[":at"] = row.ID, at
 	u.values[":most"] = number(int64(s.t.c.Limits.Connections + len(gone)))
-	u.when += " AND (attribute_exists(#open.#id) OR size(#open) < :most)"
+	if o.evicts { // an entry that exists is that of an earlier attempt
+		u.when += " AND attribute_exists(#open) AND attribute_not_exists(#open.#id) AND size(#open) < :most"
+	} else {
+		u.when += " AND (attribute_exists(#open.#id) OR size(#open) < :most)"
+	}
 	for n, id := range gone {
 		name := nth("gone", n)
 		u.names[name] = id

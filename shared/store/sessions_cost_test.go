@@ -90,8 +90,9 @@ func TestConnectionCosts(t *testing.T) {
 		connect := func(n int) func() error {
 			return func() error { _, err := alice.Connect(t.Context(), row(n)); return err }
 		}
-		for n := range 10 {
-			costs(fmt.Sprintf("connection %d", n+1), 2, 6, connect(n))
+		costs("the user's first connection", 2, 6, connect(0))
+		for n := 1; n < 10; n++ {
+			costs(fmt.Sprintf("connection %d", n+1), 1, 6, connect(n))
 		}
 		costs("a connection that evicts", 2, 10, connect(10))
 		costs("a hello", 1, 1, func() error {
