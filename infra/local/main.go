@@ -13,7 +13,7 @@
 //	FAULTS        probabilities of random faults, such as "gone=0.01 lose=0.02"; an unknown name prints the list
 //	PARAMETERS    template parameters, such as RunsPerUser=2 RunBurst=1000; the others keep their defaults
 //	MODEL, CHEAP_MODEL, FALLBACK_MODELS  the template parameters Model, CheapModel and FallbackModels
-//	OPENAI_BASE_URL, *_API_KEY  passed on to the function turn; docs/models.md
+//	OPENAI_BASE_URL, ANTHROPIC_BASE_URL, *_API_KEY  passed on to the function turn; docs/models.md
 //	SEED          seed of all random faults, which makes them repeatable
 //	AWS_ENDPOINT_URL_DYNAMODB  a DynamoDB API to use instead of the built-in engine
 //
@@ -141,7 +141,8 @@ func readModels(getenv func(string) string, c *stack.Config) {
 	c.TurnEnv = map[string]string{}
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if value := getenv(name); value != "" && (name == "OPENAI_BASE_URL" || strings.HasSuffix(name, "_API_KEY")) {
+		if value := getenv(name); value != "" && (name == "OPENAI_BASE_URL" || name == "ANTHROPIC_BASE_URL" ||
+			strings.HasSuffix(name, "_API_KEY")) {
 			c.TurnEnv[name] = value
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"carrel/shared/engine"
+	"carrel/shared/model/anthropic"
 	"carrel/shared/model/facts"
 	"carrel/shared/model/internal/exchange"
 	"carrel/shared/model/openai"
@@ -30,8 +31,8 @@ const Scripted = "scripted"
 type Config struct {
 	File []byte // models.yaml
 	// Getenv reads the variables of the roles and of the providers: MODEL, CHEAP_MODEL and FALLBACK_MODELS, which
-	// default to the built-in model; OPENAI_BASE_URL, which replaces the address of openai; LOG_PROVIDER_TEXT, which
-	// is on or off; and the keys of the endpoints.
+	// default to the built-in model; OPENAI_BASE_URL and ANTHROPIC_BASE_URL, which replace the addresses of openai and
+	// anthropic; LOG_PROVIDER_TEXT, which is on or off; and the keys of the endpoints.
 	Getenv func(name string) string
 	Log    *slog.Logger
 }
@@ -135,6 +136,9 @@ func (m *Models) candidate(name string) (engine.Candidate, error) {
 			config.KeyName = "Api-Key"
 		}
 		c.Model = openai.New(config)
+	case facts.Messages:
+		c.Model = anthropic.New(anthropic.Config{Provider: e.Name, Model: model, URL: e.URL, Key: key, Facts: f,
+			Client: m.client, Log: m.c.Log, LogText: m.logText})
 	default:
 		return c, fmt.Errorf("the API %s is not there yet", e.API)
 	}
@@ -147,6 +151,9 @@ func (m *Models) endpoint(name string) (facts.Endpoint, bool) {
 	if base := m.c.Getenv("OPENAI_BASE_URL"); ok && name == "openai" && base != "" {
 		e.API, e.URL = facts.Chat, strings.TrimSuffix(base, "/")
 		e.Quirks, _ = facts.Preset("vllm")
+	}
+	if base := m.c.Getenv("ANTHROPIC_BASE_URL"); ok && name == "anthropic" && base != "" {
+		e.URL = strings.TrimSuffix(base, "/")
 	}
 	return e, ok
 }

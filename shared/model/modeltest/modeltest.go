@@ -18,7 +18,9 @@ type Wire string
 
 // The wire formats.
 const (
-	Chat Wire = "chat" // OpenAI Chat Completions, as every compatible server speaks it
+	Chat      Wire = "chat"      // OpenAI Chat Completions, as every compatible server speaks it
+	Responses Wire = "responses" // OpenAI Responses
+	Messages  Wire = "messages"  // Anthropic Messages
 )
 
 // Reply is what the server does with one request that it accepts. Status, Raw and Answer exclude each other, in this
@@ -27,6 +29,7 @@ type Reply struct {
 	Status int               // an HTTP status in place of a stream
 	Header map[string]string // further headers
 	Body   string            // the body with Status; "" is an error in the wire's own form with Code
+	Say    string            // the text of that error; "" is a general one
 	Code   string            // the error's code in Body and in the fault Error, such as "rate_limit_exceeded"
 	Raw    []string          // frames in place of Answer's: the data of each event
 	Answer
@@ -113,6 +116,10 @@ func wireOf(w Wire) wire {
 	switch w {
 	case Chat:
 		return chatWire{}
+	case Responses:
+		return responsesWire{}
+	case Messages:
+		return messagesWire{}
 	}
 	panic("no wire " + w)
 }
@@ -205,7 +212,11 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, p Reply, secret st
 	}
 	if p.Status != 0 {
 		if p.Body == "" {
-			s.fail(w, &refusal{status: p.Status, kind: p.Code, code: p.Code, message: "The request failed"}, secret)
+			say := p.Say
+			if say == "" {
+				say = "The request failed"
+			}
+			s.fail(w, &refusal{status: p.Status, kind: p.Code, code: p.Code, message: say}, secret)
 			return
 		}
 		w.WriteHeader(p.Status)

@@ -5,7 +5,6 @@ package openai
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -35,7 +34,7 @@ type Config struct {
 	Facts   facts.Facts
 	Client  *http.Client // nil: one of its own
 	Log     *slog.Logger // nil: no log
-	// LogText adds what the provider says to errors. It may repeat the conversation.
+	// LogText adds the provider's text to errors. It may repeat the conversation.
 	LogText bool
 }
 
@@ -97,21 +96,13 @@ func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.D
 		var request map[string]any
 		var s stream
 		if m.c.Responses {
-			request, s = m.responses(r, settled), &responsesStream{m: m, a: a, thinking: settled.Thinking}
+			request, s = m.responses(r, settled), &responsesStream{m: m, a: a, thinking: settled.Thinking,
+				args: map[int]bool{}}
 		} else {
 			request, s = m.chat(r, settled), &chatStream{m: m, a: a}
 		}
 		conv.Extend(request, r.Settings.Extra)
-		err := m.run(ctx, request, s, a)
-		switch {
-		case err == nil, errors.Is(err, answer.ErrStopped):
-		case ctx.Err() != nil:
-			yield(engine.Delta{}, ctx.Err())
-		case errors.Is(err, exchange.ErrFiltered):
-			yield(engine.Delta{Stop: engine.StopFiltered}, nil)
-		default:
-			yield(engine.Delta{}, err)
-		}
+		a.Fail(ctx, m.run(ctx, request, s, a))
 	}
 }
 

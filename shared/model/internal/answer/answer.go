@@ -3,6 +3,7 @@
 package answer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"carrel/shared/engine"
 	"carrel/shared/model/internal/calls"
 	"carrel/shared/model/internal/conv"
+	"carrel/shared/model/internal/exchange"
 )
 
 // ErrStopped is returned when the engine wants no more of the answer.
@@ -74,6 +76,20 @@ func stopped(ok bool) error {
 		return ErrStopped
 	}
 	return nil
+}
+
+// Fail ends the sequence with an error of the call. When ctx has ended, that is ctx's error. A request that a content
+// policy refuses is an answer that was withheld. A nil error and ErrStopped change nothing.
+func (a *Answer) Fail(ctx context.Context, err error) {
+	switch {
+	case err == nil, errors.Is(err, ErrStopped):
+	case ctx.Err() != nil:
+		a.yield(engine.Delta{}, ctx.Err())
+	case errors.Is(err, exchange.ErrFiltered):
+		a.yield(engine.Delta{Stop: engine.StopFiltered}, nil)
+	default:
+		a.yield(engine.Delta{}, err)
+	}
 }
 
 // leastPerToken is the number of bytes of a request for which a model counts at least one token, with a wide margin.

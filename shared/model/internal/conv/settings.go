@@ -114,3 +114,10 @@ func Extend(request map[string]any, extra json.RawMessage) {
 		}
 	}
 }
+
+// The tool that a request offers if the provider demands one because of earlier calls.
+const (
+	Unavailable     = "unavailable"
+	UnavailableText = "No tool is available. Do not call this one."
+	EmptySchema     = `{"type":"object","properties":{}}`
+)
