@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/engine"
