@@ -1,35 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import type { Browser, BrowserContext } from "playwright-core";
+import { expect, it } from "vitest";
 import { verify } from "../tools/verify-events.mjs";
-import { browser, numbers, said, Window } from "./windows.ts";
+import { setup } from "./setup.ts";
+import { numbers, said } from "./windows.ts";
 
-let chrome: Browser;
-let context: BrowserContext;
-const windows: Window[] = [];
-
-beforeAll(async () => {
-  chrome = await browser();
-});
-afterAll(async () => chrome?.close());
-beforeEach(async () => {
-  context = await chrome.newContext();
-});
-afterEach(async () => {
-  expect(windows.flatMap((window) => window.faults)).toEqual([]);
-  windows.length = 0;
-  await context.close();
-});
-
-async function open(user: string, hash = ""): Promise<Window> {
-  const window = await Window.of(context, user, hash);
-  windows.push(window);
-  return window;
-}
+const test = setup();
+const { newUser, open } = test;
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
 
 it("answers a question with a tool call, its arguments and its result", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.send("what is 12*(3+4)?");
   await alice.questions.getByText("what is 12*(3+4)?").waitFor();
   const call = alice.page.getByRole("group", { name: "Tool call calculator" });
@@ -44,7 +24,7 @@ it("answers a question with a tool call, its arguments and its result", async ()
 });
 
 it("shows the agent below an answer, also after a reload", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.send("/say who are you");
   await alice.quiet();
   const about = alice.answers.last().locator(".about");
@@ -56,7 +36,7 @@ it("shows the agent below an answer, also after a reload", async () => {
 });
 
 it("shows text while it streams", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.send("/stream 100 50");
   const early = numbers(await alice.answer("3 "));
   expect(early.length).toBeLessThan(100);
@@ -66,7 +46,8 @@ it("shows text while it streams", async () => {
 });
 
 it("shows two users only their own threads", async () => {
-  const [alice, bob] = [await open("alice"), await open("bob")];
+  const bobsName = newUser();
+  const [alice, bob] = [await open(), await open(bobsName)];
   await Promise.all([alice.send("/say the secret of alice"), bob.send("/say the secret of bob")]);
   await Promise.all([alice.questions.first().waitFor(), bob.questions.first().waitFor()]);
   await Promise.all([alice.quiet(), bob.quiet()]);
@@ -75,14 +56,15 @@ it("shows two users only their own threads", async () => {
     expect(await window.page.locator("body").textContent()).not.toContain(other);
   }
   // The address of a thread gives another user no access to it.
-  const curious = await open("bob", alice.hash);
+  const curious = await open(bobsName, alice.hash);
   await curious.page.getByText("Ask something.").waitFor();
   expect(await curious.page.locator("body").textContent()).not.toContain("secret of alice");
 });
 
 it("shows a running answer in the user's other window", async () => {
-  const first = await open("alice");
-  const second = await open("alice", first.hash);
+  const name = newUser();
+  const first = await open(name);
+  const second = await open(name, first.hash);
   await first.send("/stream 100 50");
   expect(numbers(await second.answer("3 ")).length).toBeLessThan(100);
   await second.questions.getByText("/stream 100 50").waitFor();
@@ -93,7 +75,7 @@ it("shows a running answer in the user's other window", async () => {
 });
 
 it("neither loses nor repeats text when it is reloaded during a run", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.send("/stream 200 50");
   await alice.answer("20 ");
   await alice.page.reload();
@@ -109,7 +91,7 @@ it("neither loses nor repeats text when it is reloaded during a run", async () =
 });
 
 it("stops a run, and queues a message that is sent during it", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.send("/stream 1000 20");
   await alice.answer("3 ");
   await alice.send("/say after that");
@@ -125,11 +107,11 @@ it("stops a run, and queues a message that is sent during it", async () => {
 
 it("continues an answer after its socket is cut", async () => {
   const cuts: (() => Promise<void>)[] = [];
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
     cuts.push(() => socket.close());
   });
-  const alice = await open("alice");
+  const alice = await open();
   await alice.send("/stream 150 50");
   await alice.answer("10 ");
   await cuts.at(-1)!();
@@ -144,11 +126,11 @@ it("continues an answer after its socket is cut", async () => {
 
 it("stays responsive when ten thousand events arrive at once", async () => {
   let say = (_frame: object): void => {};
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
     say = (frame) => socket.send(JSON.stringify(frame));
   });
-  const alice = await open("alice");
+  const alice = await open();
   const threadId = alice.hash.slice("#/t/".length);
   await alice.page.evaluate(() => {
     let last = performance.now();
@@ -171,11 +153,11 @@ it("stays responsive when ten thousand events arrive at once", async () => {
 
 it("shows the rest of the page when a thread cannot be shown", async () => {
   let say = (_frame: object): void => {};
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
     say = (frame) => socket.send(JSON.stringify(frame));
   });
-  const alice = await open("alice");
+  const alice = await open();
   const threadId = alice.hash.slice("#/t/".length);
   const call = { type: "TOOL_CALL_START", toolCallId: "twice", toolCallName: "calculator", parentMessageId: "a" };
   for (const [runId, seq] of [["r1", 1], ["r2", 4]] as const) {
@@ -188,7 +170,7 @@ it("shows the rest of the page when a thread cannot be shown", async () => {
 });
 
 it("shows messages as text, and fits a narrow screen in light and dark", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.page.setViewportSize({ width: 390, height: 800 });
   await alice.page.emulateMedia({ colorScheme: "dark" });
   await alice.send(`/say <img src=x onerror=alert(1)> ${"long".repeat(60)}`);
@@ -200,7 +182,7 @@ it("shows messages as text, and fits a narrow screen in light and dark", async (
 });
 
 it("shows why a text is refused, and returns it to the composer", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   for (const length of [25 * 1024, 40 * 1024]) { // above the server's limit; above the limit of a frame
     const text = "x".repeat(length);
     await alice.send(text);
@@ -215,7 +197,7 @@ it("shows why a text is refused, and returns it to the composer", async () => {
 });
 
 it("signs out", async () => {
-  const alice = await open("alice");
+  const alice = await open();
   await alice.page.getByRole("button", { name: "Sign out" }).click();
   await alice.page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
 });

@@ -1,35 +1,9 @@
-import axe from "axe-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import type { Browser, BrowserContext } from "playwright-core";
-import { browser, stack, Window } from "./windows.ts";
+import { expect, it } from "vitest";
+import { setup } from "./setup.ts";
+import { stack, Window } from "./windows.ts";
 
-let chrome: Browser;
-let context: BrowserContext;
-const windows: Window[] = [];
-/** Each test signs in as a new user, whose lists are empty. */
-let people = 0;
-const run = Date.now().toString(36);
-const newUser = (): string => `p${run}${++people}`;
-
-beforeAll(async () => {
-  chrome = await browser();
-});
-afterAll(async () => chrome?.close());
-beforeEach(async () => {
-  context = await chrome.newContext({ permissions: ["clipboard-read", "clipboard-write"], viewport: { width: 1100, height: 750 } });
-  await context.addInitScript({ content: axe.source });
-});
-afterEach(async () => {
-  expect(windows.flatMap((window) => window.faults)).toEqual([]);
-  windows.length = 0;
-  await context.close();
-});
-
-async function open(user = newUser(), hash = ""): Promise<Window> {
-  const window = await Window.of(context, user, hash);
-  windows.push(window);
-  return window;
-}
+const test = setup({ permissions: ["clipboard-read", "clipboard-write"], viewport: { width: 1100, height: 750 } });
+const { newUser, open, watch } = test;
 
 const hostile = [
   "<script>alert(1)</script><img src=x onerror=alert(2)><iframe src=javascript:alert(3)></iframe>",
@@ -41,7 +15,7 @@ const hostile = [
 
 it("runs and loads nothing from a hostile model's text", async () => {
   const asked: string[] = [];
-  context.on("request", (request) => asked.push(request.url()));
+  test.context.on("request", (request) => asked.push(request.url()));
   const alice = await open();
   await alice.send(`/say Look: ${hostile.join(" ")}`);
   const answer = alice.answers.last();
@@ -148,7 +122,7 @@ it("keeps drafts by thread over a reload", async () => {
 it("shows that it is offline, and sends written messages once it is online", async () => {
   let cut = (): void => {};
   let gone = false;
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     if (gone) return void socket.close();
     socket.connectToServer();
     cut = () => void socket.close();
@@ -172,7 +146,7 @@ it("shows that it is offline, and sends written messages once it is online", asy
 
 it("keeps drafts when the sign-in expires, and restores them after the next one", async () => {
   let cut = (): void => {};
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     socket.connectToServer();
     cut = () => void socket.close();
   });
@@ -308,10 +282,10 @@ it("deletes a thread in all windows, after asking", async () => {
 });
 
 it("has no accessibility fault before the sign-in", async () => {
-  const page = await context.newPage();
+  const page = await test.context.newPage();
   await page.goto(stack().page);
   await page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
   const window = Window.on(page);
-  windows.push(window);
+  watch(window);
   await window.fit();
 });

@@ -1,45 +1,25 @@
-import axe from "axe-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import type { Browser, BrowserContext } from "playwright-core";
-import { browser, stack, Window } from "./windows.ts";
+import { expect, it } from "vitest";
+import { setup } from "./setup.ts";
+import { stack } from "./windows.ts";
+import type { Window } from "./windows.ts";
 
 // One window, two people: the second finds nothing of the first, and nothing is sent in the wrong name.
 
-let chrome: Browser;
-let context: BrowserContext;
-let people = 0;
-const run = Date.now().toString(36);
-const somebody = (): string => `w${run}${++people}`;
-
-beforeAll(async () => {
-  chrome = await browser();
-});
-afterAll(async () => chrome?.close());
-beforeEach(async () => {
-  context = await browserContext();
-});
-afterEach(async () => Promise.all(chrome.contexts().map((one) => one.close())));
-
-/** Another browser. */
-async function browserContext(): Promise<BrowserContext> {
-  const made = await chrome.newContext();
+const test = setup({}, (context) => context.addInitScript(() => {
   // The page's real sockets: a socket that the test replaces would keep the browser from restoring the page.
-  await made.addInitScript(() => {
-    const sockets: WebSocket[] = [];
-    const Real = WebSocket;
-    Object.assign(globalThis, {
-      sockets,
-      WebSocket: class extends Real {
-        constructor(url: string, protocols?: string[]) {
-          super(url, protocols);
-          sockets.push(this);
-        }
-      },
-    });
+  const sockets: WebSocket[] = [];
+  const Real = WebSocket;
+  Object.assign(globalThis, {
+    sockets,
+    WebSocket: class extends Real {
+      constructor(url: string, protocols?: string[]) {
+        super(url, protocols);
+        sockets.push(this);
+      }
+    },
   });
-  await made.addInitScript({ content: axe.source });
-  return made;
-}
+}));
+const { newUser, open } = test;
 
 /** Ends the sign-in as time does, and cuts the connection. */
 async function expire({ page }: Window): Promise<void> {
@@ -109,8 +89,8 @@ async function back(window: Window, pages: number): Promise<void> {
 }
 
 it("sends nothing in the next person's name, and shows them nothing", async () => {
-  const [alice, bob] = [somebody(), somebody()];
-  const window = await Window.of(context, alice);
+  const [alice, bob] = [newUser(), newUser()];
+  const window = await open(alice);
   await window.send("/say the secret of alice");
   await window.answers.getByText("the secret of alice").waitFor();
   await window.quiet();
@@ -139,8 +119,8 @@ it("sends nothing in the next person's name, and shows them nothing", async () =
 });
 
 it("keeps nothing of a person who signed out", async () => {
-  const [alice, bob] = [somebody(), somebody()];
-  const window = await Window.of(context, alice);
+  const [alice, bob] = [newUser(), newUser()];
+  const window = await open(alice);
   await window.send("/say the secret of alice");
   await window.answers.getByText("the secret of alice").waitFor();
   await window.quiet();
@@ -163,8 +143,8 @@ it("keeps nothing of a person who signed out", async () => {
 });
 
 it("returns the same person to their page with all unsent messages", async () => {
-  const alice = somebody();
-  const window = await Window.of(context, alice);
+  const alice = newUser();
+  const window = await open(alice);
   const first = window.hash;
   await expire(window);
   await window.send("/say to the first thread");
@@ -183,10 +163,10 @@ it("returns the same person to their page with all unsent messages", async () =>
 });
 
 it("shows that a run waits for capacity, and what to do if it gets none", async () => {
-  await context.clock.install();
+  await test.context.clock.install();
   let say = (_frame: object): void => {};
   let run: { threadId: string; runId: string } | undefined;
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     say = (frame) => socket.send(JSON.stringify(frame));
     socket.onMessage((text) => {
@@ -196,13 +176,13 @@ it("shows that a run waits for capacity, and what to do if it gets none", async 
       say({ type: "accepted", requestId, runId, threadId, state: "running" });
     });
   });
-  const window = await Window.of(context, somebody());
+  const window = await open();
   const waiting = window.page.getByRole("status").getByText("Waiting for capacity");
   await window.send("are you there?");
   await window.stop.waitFor();
-  await context.clock.fastForward(9_000);
+  await test.context.clock.fastForward(9_000);
   expect(await waiting.count()).toBe(0);
-  await context.clock.fastForward(1_500);
+  await test.context.clock.fastForward(1_500);
   await waiting.waitFor();
   const { threadId, runId } = run!;
   const message = "Nothing was done. Wait a few minutes, then ask again.";
@@ -212,7 +192,7 @@ it("shows that a run waits for capacity, and what to do if it gets none", async 
 });
 
 it("keeps nothing of a user who was deleted elsewhere, not even unsent messages", async () => {
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((text) => {
       const { type, requestId, runId } = JSON.parse(String(text)) as { type: string; requestId: string; runId: string };
@@ -220,7 +200,7 @@ it("keeps nothing of a user who was deleted elsewhere, not even unsent messages"
       socket.send(JSON.stringify({ type: "rejected", requestId, runId, code: "erasing", message: "Everything is being deleted." }));
     });
   });
-  const window = await Window.of(context, somebody());
+  const window = await open();
   // In a hidden window, too.
   await window.page.evaluate(() => Object.defineProperty(document, "hidden", { get: () => true }));
   await window.send("words of alice");
@@ -229,10 +209,10 @@ it("keeps nothing of a user who was deleted elsewhere, not even unsent messages"
 });
 
 it("deletes everything only after a recent sign-in", async () => {
-  const [alice, bob] = [somebody(), somebody()];
+  const [alice, bob] = [newUser(), newUser()];
   const heading = /^Everything is (being )?deleted/;
   for (const next of [bob, alice]) {
-    const window = await Window.of(await browserContext(), alice);
+    const window = await open(alice, "", await test.newContext());
     const { page } = window;
     await age(window, alice);
     await page.getByRole("button", { name: "Your runs" }).click();

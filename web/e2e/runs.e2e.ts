@@ -1,36 +1,11 @@
-import axe from "axe-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import type { Browser, BrowserContext, Locator } from "playwright-core";
+import { expect, it } from "vitest";
+import type { Locator } from "playwright-core";
 import { verify } from "../tools/verify-events.mjs";
-import { browser, Window } from "./windows.ts";
+import { setup } from "./setup.ts";
+import type { Window } from "./windows.ts";
 
-let chrome: Browser;
-let context: BrowserContext;
-const windows: Window[] = [];
-/** Each test signs in as a new user, without notes. */
-let people = 0;
-const run = Date.now().toString(36);
-const newUser = (): string => `d${run}${++people}`;
-
-beforeAll(async () => {
-  chrome = await browser();
-});
-afterAll(async () => chrome?.close());
-beforeEach(async () => {
-  context = await chrome.newContext({ viewport: { width: 1100, height: 750 } });
-  await context.addInitScript({ content: axe.source });
-});
-afterEach(async () => {
-  expect(windows.flatMap((window) => window.faults)).toEqual([]);
-  windows.length = 0;
-  await context.close();
-});
-
-async function open(user = newUser(), hash = ""): Promise<Window> {
-  const window = await Window.of(context, user, hash);
-  windows.push(window);
-  return window;
-}
+const test = setup({ viewport: { width: 1100, height: 750 } });
+const { newUser, open } = test;
 
 const card = ({ page }: Window): Locator => page.getByRole("region", { name: "The agent asks" });
 const call = ({ page }: Window, tool: string): Locator => page.getByRole("group", { name: `Tool call ${tool}`, exact: true });
@@ -88,15 +63,15 @@ it("takes a refusal, and treats a message as one", async () => {
 it("lets the faster of two windows answer, and informs the other", async () => {
   let late = false;
   const held: (() => void)[] = [];
-  const first = await open();
-  const name = `d${run}${people}`;
+  const name = newUser();
+  const first = await open(name);
   await asked(first);
-  const other = await chrome.newContext();
+  const other = await test.newContext();
   await other.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     server.onMessage((text) => (late ? held.push(() => socket.send(text)) : socket.send(text)));
   });
-  const second = await Window.of(other, name, first.hash);
+  const second = await open(name, first.hash, other);
   await card(second).waitFor();
   late = true;
   await card(first).getByRole("button", { name: "Allow" }).click();
@@ -110,7 +85,6 @@ it("lets the faster of two windows answer, and informs the other", async () => {
   }).toBe(1);
   await second.answers.getByText("that was it").waitFor();
   expect(await card(second).count()).toBe(0);
-  await other.close();
 });
 
 it("lists the runs, and stops one", async () => {
@@ -141,7 +115,7 @@ it("lists the runs, and stops one", async () => {
 
 it("keeps a message that comes too soon, and shows the seconds to wait", async () => {
   let limited = true;
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((text) => {
       const { type, requestId, runId } = JSON.parse(String(text)) as { type: string; requestId: string; runId: string };
@@ -204,7 +178,7 @@ it("makes a form from a schema, sends the values, and keeps refused ones", async
   const decision = { ...question, id: "i2", reason: "tool_call", message: "May it?", responseSchema: undefined, metadata: { carrel: { tool: "pay", arguments: '{"to":"a\u202eb"}' } } };
   const runs: { threadId: string; runId: string; messages: unknown; resume: unknown }[] = [];
   let refuse = (): void => {};
-  await context.routeWebSocket(/./, (socket) => {
+  await test.context.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
     const say = (frame: object): void => socket.send(JSON.stringify(frame));
     server.onMessage((text) => {

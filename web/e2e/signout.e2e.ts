@@ -1,16 +1,11 @@
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import type { Browser, Page } from "playwright-core";
-import { browser, Window } from "./windows.ts";
+import { expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { setup } from "./setup.ts";
+import type { Window } from "./windows.ts";
 
-/** Signing out, here and everywhere, against a running stack. */
-let chrome: Browser;
-const somebody = (): string => `leaver-${crypto.randomUUID().slice(0, 8)}`;
+// Signing out, here and everywhere.
 
-beforeAll(async () => {
-  chrome = await browser();
-});
-afterAll(async () => chrome?.close());
-afterEach(async () => Promise.all(chrome.contexts().map((one) => one.close())));
+const { newContext, newUser, open } = setup();
 
 async function signedOut(page: Page): Promise<void> {
   await page.getByRole("heading", { name: "You are signed out" }).waitFor();
@@ -36,11 +31,11 @@ async function everywhere({ page }: Window, runsToo: boolean): Promise<void> {
 }
 
 it("signs out every device until its person signs in again", async () => {
-  const [alice, bob] = [somebody(), somebody()];
-  const [here, there] = await Promise.all([chrome.newContext(), chrome.newContext()]);
-  const first = await Window.of(here, alice);
-  const second = await Window.of(there, alice, first.hash);
-  const other = await Window.of(there, bob);
+  const [alice, bob] = [newUser(), newUser()];
+  const [here, there] = await Promise.all([newContext(), newContext()]);
+  const first = await open(alice, "", here);
+  const second = await open(alice, first.hash, there);
+  const other = await open(bob, "", there);
   await first.send("words of alice");
   await second.answer("");
   await everywhere(first, false);
@@ -59,8 +54,8 @@ it("signs out every device until its person signs in again", async () => {
 });
 
 it("stops all runs on request", async () => {
-  const alice = somebody();
-  const window = await Window.of(await chrome.newContext(), alice);
+  const alice = newUser();
+  const window = await open(alice);
   await window.send("/stream 500 200");
   await window.stop.waitFor();
   await everywhere(window, true);
@@ -73,11 +68,10 @@ it("stops all runs on request", async () => {
 });
 
 it("signs out the same person's other tabs in this browser, and no other person", async () => {
-  const [alice, bob] = [somebody(), somebody()];
-  const context = await chrome.newContext();
-  const first = await Window.of(context, alice);
-  const second = await Window.of(context, alice);
-  const other = await Window.of(context, bob);
+  const [alice, bob] = [newUser(), newUser()];
+  const first = await open(alice);
+  const second = await open(alice);
+  const other = await open(bob);
   await first.page.getByRole("button", { name: "Sign out", exact: true }).click();
   await first.page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
   await signedOut(second.page);

@@ -1,22 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import type { Browser, BrowserContext } from "playwright-core";
-import { browser, Window } from "./windows.ts";
+import { expect, it } from "vitest";
+import { setup } from "./setup.ts";
 
-let chrome: Browser;
-let context: BrowserContext;
-let people = 0;
-const run = Date.now().toString(36);
-
-beforeAll(async () => {
-  chrome = await browser();
-});
-afterAll(async () => chrome?.close());
-beforeEach(async () => {
-  context = await chrome.newContext();
-});
-afterEach(async () => context.close());
-
-const open = (): Promise<Window> => Window.of(context, `t${run}${++people}`);
+const { open } = setup();
 
 it("keeps the order of text, thinking and calls in one answer: live, after a reload, and for the model", async () => {
   const alice = await open();
