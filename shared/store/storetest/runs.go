@@ -66,8 +66,8 @@ func owner(t *testing.T, w *World) {
 	}
 }
 
-// sizeOf returns the size of events as JSON without the escapes for HTML.
-func sizeOf(t *testing.T, events []agui.Event) int {
+// jsonSize returns the size of events as JSON without the escapes for HTML.
+func jsonSize(t *testing.T, events []agui.Event) int {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -87,7 +87,7 @@ func log(t *testing.T, w *World) {
 			t.Errorf("appended at %d, want %d", seq, next)
 		}
 		want = append(want, store.Record{
-			Seq: next, Last: next + chat.Seq(len(events)) - 1, Run: "r1", Events: events, Size: sizeOf(t, events),
+			Seq: next, Last: next + chat.Seq(len(events)) - 1, Run: "r1", Events: events, Size: jsonSize(t, events),
 		})
 		next += chat.Seq(len(events))
 	}
