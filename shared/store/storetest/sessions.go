@@ -116,7 +116,7 @@ func bar(t *testing.T, w *World) {
 	_, err = alice.Watch(ctx, w.signedIn(3, 0))
 	wantErr(t, "a hello of a barred user", err, chat.ErrSignedOut)
 	wantErr(t, "unbar", alice.Unbar(ctx), nil)
-	_, err = alice.Connect(ctx, w.signedIn(4, 0))
+	_, err = alice.Connect(ctx, w.signedIn(4, 10*time.Second))
 	wantErr(t, "an ended sign-in of a user who was barred", err, chat.ErrSignedOut)
 	w.Clock.Advance(2 * time.Second)
 	must[[]chat.ConnectionID](t)(alice.Connect(ctx, w.signedIn(5, 0)))
