@@ -36,6 +36,9 @@ func TestRun_SequentialCalls(t *testing.T) {
 		if got := calls.Round("invoke turn"); got != 3 {
 			t.Errorf("turn is invoked after %d sequential calls, want 3:\n%s", got, calls)
 		}
+		if got := calls.Round("post accepted"); got != 3 {
+			t.Errorf("accepted is posted after %d sequential calls, want 3:\n%s", got, calls)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"carrel/shared/chat/chattest"
 	"carrel/shared/gateway"
 	"carrel/shared/gateway/gatewaytest"
+	"carrel/shared/lasthop"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/wire"
@@ -266,6 +268,33 @@ func TestRun_InvokeFails(t *testing.T) {
 		t.Error("the failure is not in the log")
 	}
 }
+
+// The invocation of turn and the post of accepted run beside each other. If the post fails, the run is started all the
+// same, and the repeated frame is the same run.
+func TestRun_AcceptedFails(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	r.poster = failing{r.edge}
+	if err := w.try(hi); err == nil {
+		t.Error("the frame succeeded, but its answer was not posted")
+	}
+	want := []gatewaytest.Invocation{{User: w.user, Run: "r1"}}
+	if got := r.edge.Invoked(); !slices.Equal(got, want) {
+		t.Errorf("invoked %v, want %v", got, want)
+	}
+	r.poster = r.edge
+	w.does("r1", "hello", true)
+	w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"ended"}`)
+	if got := r.edge.Invoked(); len(got) > 0 {
+		t.Errorf("the repeated frame invoked %v", got)
+	}
+}
+
+// failing is an edge whose posts fail.
+type failing struct{ *gatewaytest.Edge }
+
+// Post fails.
+func (failing) Post(context.Context, lasthop.Message) error { return errors.New("no route") }
 
 func TestFrame_BadFrame(t *testing.T) {
 	r := newRig(t)

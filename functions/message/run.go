@@ -28,12 +28,22 @@ func (r *request) run(ctx context.Context, f *wire.Run) error {
 	if err != nil {
 		return err
 	}
-	if a.Invoke {
-		r.startRun(ctx, a.Run.ID)
-	}
-	err = r.answer(ctx, &wire.Accepted{
-		RequestID: r.id, RunID: a.Run.ID, ThreadID: a.Run.Thread, State: state(a.Run.Status), Position: a.Position,
-	})
+	// The run is durable, so neither call needs the other. If the invocation fails, sweep starts the run. If the answer
+	// fails, the client repeats the frame.
+	err = together(
+		func() error {
+			if a.Invoke {
+				r.startRun(ctx, a.Run.ID)
+			}
+			return nil
+		},
+		func() error {
+			return r.answer(ctx, &wire.Accepted{
+				RequestID: r.id, RunID: a.Run.ID, ThreadID: a.Run.Thread, State: state(a.Run.Status),
+				Position: a.Position,
+			})
+		},
+	)
 	if a.Run.Status == chat.RunQueued && !a.Repeat { // turn broadcasts a run that begins
 		r.broadcastThread(ctx, a.Run.Thread)
 	}
