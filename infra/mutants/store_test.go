@@ -75,7 +75,8 @@ func inputGuards() []guard {
 	return []guard{
 		{
 			name: "admission: a long input is put", file: "shared/store/input.go",
-			from: `if err := c.s.t.put(ctx, item, "", nil); err != nil {`, to: `if err := error(nil); err != nil {`,
+			from: `if err := c.s.t.put(ctx, item, "", nil); err != nil {`,
+			to:   `if err, _ := error(nil), item; err != nil {`,
 		},
 		{
 			name: "admission: a short input is inside RUN", file: "shared/store/input.go",
@@ -144,8 +145,24 @@ func claimGuards() []guard {
 			from: `case r.Nonce != nonce:`, to: `case r.Nonce != "":`,
 		},
 		{
-			name: "claim: the lease is still held after reading everything", file: "shared/store/claim.go",
-			from: `_, err = l.CancelRequested(ctx)`, to: `err = nil`,
+			name: "claim: the lease is still held after reading the log", file: "shared/store/claim.go",
+			from: `if err := l.stillHeld(now); err != nil {`, to: `if err := error(nil); err != nil {`,
+		},
+		{
+			name: "claim: the lease is still held if the head is beyond the log", file: "shared/store/previous.go",
+			from: `_, err := l.CancelRequested(ctx)`, to: `err := error(nil)`,
+		},
+		{
+			name: "claim: the log is read before RUN", file: "shared/store/claim.go",
+			from: `	if err := l.loadThread(r, items[thread.sk]); err != nil {`,
+			to: `	if tail, found, err = s.recordBefore(ctx, l.run.Thread, chat.Epoch(r.Epoch), lastSeq); err != nil {
+		return err
+	}
+	if err := l.loadThread(r, items[thread.sk]); err != nil {`,
+		},
+		{
+			name: "claim: the thread has the run's epoch", file: "shared/store/claim.go",
+			from: `t.Epoch != r.Epoch || `, to: ``, test: "./shared/store TestStore",
 		},
 	}
 }

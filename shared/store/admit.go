@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -199,6 +200,7 @@ func (c *admitCall) newRun(a Admission, b before, state chat.RunStatus) runItem 
 	}
 	r := runItem{
 		PK: k.pk, SK: k.sk, User: s.user.Key(), ID: string(a.Run), Thread: string(a.Thread), Agent: a.Agent,
+		Epoch:  cmp.Or(b.thread.Epoch, s.t.c.NewID()),
 		Status: string(state), Nonce: c.nonce, Input: c.nonce, Hash: c.hash, Created: millis(now),
 		Recent: recentRun(millis(now), string(a.Run)), Live: s.liveShard(), Due: millis(now.Add(lookTime)),
 		Deadline: millis(deadline), Expires: s.t.expiry(runLife),

@@ -84,12 +84,12 @@ type notedIDs struct {
 
 // noteMessageIDs records the message ids that another run could use too, on the condition that the thread does not have
 // them yet.
-func (s *Store) noteMessageIDs(w admissionWrite, epoch chat.Epoch) (ids notedIDs, err error) {
+func (s *Store) noteMessageIDs(w admissionWrite) (ids notedIDs, err error) {
 	for i, m := range w.messages {
 		if chat.IsOwnMessageID(chat.RunID(w.run.ID), m.ID) {
 			continue
 		}
-		k := s.messageIDKey(chat.ThreadID(w.run.Thread), epoch, m.ID)
+		k := s.messageIDKey(chat.ThreadID(w.run.Thread), chat.Epoch(w.run.Epoch), m.ID)
 		part, err := s.t.putPart(messageIDItem{PK: k.pk, SK: k.sk}, "attribute_not_exists(#pk)", nil)
 		if err != nil {
 			return ids, err

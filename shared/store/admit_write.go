@@ -40,11 +40,11 @@ func (s *Store) writeAdmission(ctx context.Context, w admissionWrite) error {
 	if err != nil {
 		return err
 	}
-	thread, epoch, err := s.threadPart(w)
+	thread, err := s.threadPart(w)
 	if err != nil {
 		return err
 	}
-	ids, err := s.noteMessageIDs(w, epoch)
+	ids, err := s.noteMessageIDs(w)
 	if err != nil {
 		return err
 	}
@@ -60,20 +60,18 @@ func (s *Store) writeAdmission(ctx context.Context, w admissionWrite) error {
 }
 
 // threadPart creates the thread of an admission, or changes it: the thread moves to the top of the list and loses its
-// interrupts. It returns the thread's epoch as well.
-func (s *Store) threadPart(w admissionWrite) (types.TransactWriteItem, chat.Epoch, error) {
+// interrupts.
+func (s *Store) threadPart(w admissionWrite) (types.TransactWriteItem, error) {
 	class, used := splitRecentThread(w.thread.Recent)
 	recent := recentThread(class, max(w.run.Created, used), w.run.Thread)
 	if w.thread.ID != "" {
-		return s.begin(w.thread, recent), chat.Epoch(w.thread.Epoch), nil
+		return s.begin(w.thread, recent), nil
 	}
 	k := s.threadKey(chat.ThreadID(w.run.Thread))
-	epoch := s.t.c.NewID()
-	part, err := s.t.putPart(threadItem{
-		PK: k.pk, SK: k.sk, ID: w.run.Thread, Epoch: epoch, Title: w.title,
+	return s.t.putPart(threadItem{
+		PK: k.pk, SK: k.sk, ID: w.run.Thread, Epoch: w.run.Epoch, Title: w.title,
 		Created: w.run.Created, Updated: w.run.Created, Recent: recent,
 	}, absent, attributes{":now": number(s.t.nowSeconds())})
-	return part, chat.Epoch(epoch), err
 }
 
 // touch raises a thread's updated time, if the thread is not deleted. Every change of the run queue does so: of two

@@ -37,7 +37,7 @@ func TestRequests(t *testing.T) {
 		s.Admit(s.bad, "r2", "t1")
 		spent("an admission to the queue", 3)
 		h := s.Claim(s.bad, "r1")
-		spent("a claim", 4)
+		spent("a claim", 3)
 		s.Append(h, storetest.Started(h))
 		if n := s.wire.counts["PutItem"]; n != 1 {
 			t.Errorf("an append put %d items", n)

@@ -116,43 +116,56 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 	return l, nil
 }
 
-// load reads the run's input, thread and log. It runs after the claim, so it reads every write of other workers: their
-// later writes are rejected.
-func (l *Lease) load(ctx context.Context, r runItem) error {
+// load reads the run's input, thread and log after the claim: first the last record of the log, then RUN together with
+// THREAD and the input. If RUN still has this claim, no other claim has written to the log before the first read. A
+// later claim cannot end the run without moving the head beyond the last record.
+func (l *Lease) load(ctx context.Context, r runItem) (err error) {
 	s := l.s
-	run, err := r.run()
+	if l.run, err = r.run(); err != nil {
+		return err
+	}
+	tail, found, err := s.recordBefore(ctx, l.run.Thread, chat.Epoch(r.Epoch), lastSeq)
 	if err != nil {
 		return err
 	}
-	l.run = run
-	input, thread := s.inputKey(run.ID, r.Input), s.threadKey(run.Thread)
-	keys := []key{thread}
+	run, thread := s.runKey(l.run.ID), s.threadKey(l.run.Thread)
+	keys := []key{run, thread}
 	if r.Inside == "" {
-		keys = append(keys, input)
+		keys = append(keys, s.inputKey(l.run.ID, r.Input))
 	}
-	found, err := s.t.getAll(ctx, keys)
+	items, err := s.t.getAll(ctx, keys)
 	if err != nil {
-		return fmt.Errorf("read a claimed run's thread and input: %w", err)
+		return fmt.Errorf("read a claimed run, its thread and its input: %w", err)
 	}
-	var t threadItem
-	if err := attributevalue.UnmarshalMap(found[thread.sk], &t); err != nil {
-		return fmt.Errorf("decode a claimed run's thread: %w", err)
+	now, err := asRun(items[run.sk])
+	if err != nil {
+		return err
 	}
-	if l.deleted = t.ID == "" || !s.t.visible(t); l.deleted {
-		t = threadItem{ID: string(run.Thread)}
+	if err := l.stillHeld(now); err != nil {
+		return err
 	}
-	l.thread = s.t.thread(t)
-	l.loadInput(r, found)
+	l.run.CancelRequested = now.Cancel
+	if err := l.loadThread(r, items[thread.sk]); err != nil {
+		return err
+	}
+	l.loadInput(r, items)
 	if l.deleted {
 		return nil
 	}
-	if err := l.loadLog(ctx); err != nil {
-		return err
+	return l.loadLog(ctx, tail, found)
+}
+
+// loadThread decodes the thread. A thread that was deleted, and perhaps created again, is not the run's thread.
+func (l *Lease) loadThread(r runItem, item attributes) error {
+	var t threadItem
+	if err := attributevalue.UnmarshalMap(item, &t); err != nil {
+		return fmt.Errorf("decode a claimed run's thread: %w", err)
 	}
-	// Another worker may have taken the run over and ended it before loadLog. The end of the log does not show that,
-	// and the next sequence number would be free. So the run's record is read once more.
-	_, err = l.CancelRequested(ctx)
-	return err
+	if l.deleted = t.ID == "" || t.Epoch != r.Epoch || !l.s.t.visible(t); l.deleted {
+		t = threadItem{ID: r.Thread}
+	}
+	l.thread = l.s.t.thread(t)
+	return nil
 }
 
 // loadInput decodes the input, from RUN or the items that were read. If TTL has deleted it, the run can only be ended.

@@ -104,6 +104,7 @@ type runItem struct {
 	Status   string `dynamodbav:"status"`
 	Fence    int64  `dynamodbav:"fence"`
 	Nonce    string `dynamodbav:"nonce"`                 // of the last writer that changed the status: admission, claim or cancel
+	Epoch    string `dynamodbav:"epoch"`                 // of its thread, so that a claim can read the log first
 	Answers  string `dynamodbav:"answers,omitempty"`     // the run to whose interrupts it responds
 	Input    string `dynamodbav:"input"`                 // nonce of its admission, which its input item has too
 	Inside   string `dynamodbav:"in,omitempty"`          // its input, unless that is an item; removed when the run ends

@@ -132,8 +132,13 @@ func (l *Lease) CancelRequested(ctx context.Context) (bool, error) {
 	if err != nil && !errors.Is(err, chat.ErrNotFound) {
 		return false, err
 	}
-	if err != nil || r.Fence != l.run.Fence || r.Nonce != l.nonce || chat.RunStatus(r.Status) != chat.RunRunning {
-		return false, l.lose("the run was taken over or has ended")
+	return r.Cancel, l.stillHeld(r)
+}
+
+// stillHeld loses the lease if the run's record, as it was read, has another claim or has ended.
+func (l *Lease) stillHeld(r runItem) error {
+	if r.Fence != l.run.Fence || r.Nonce != l.nonce || chat.RunStatus(r.Status) != chat.RunRunning {
+		return l.lose("the run was taken over or has ended")
 	}
-	return r.Cancel, nil
+	return nil
 }

@@ -44,17 +44,19 @@ func (l *Lease) PreviousEvents() []agui.Event { return slices.Clone(l.previous.e
 
 // loadLog sets the next sequence number to max(the thread's head, the last log record) + 1 and loads the records after
 // the head. The head is where the last run ended, so these records are from previous attempts of this run.
-func (l *Lease) loadLog(ctx context.Context) error {
-	tail, found, err := l.s.recordBefore(ctx, l.thread.ID, l.thread.Epoch, lastSeq)
-	if err != nil {
-		return err
+func (l *Lease) loadLog(ctx context.Context, tail recordItem, found bool) error {
+	last := chat.Seq(0)
+	if found {
+		last, l.expires = tail.last(), tail.Expires
 	}
 	l.next = l.thread.Head + 1
-	if found {
-		l.expires = tail.Expires
-	}
-	if !found || tail.last() <= l.thread.Head {
+	if last == l.thread.Head {
 		return nil
+	}
+	if last < l.thread.Head {
+		// Either the log has expired, or another claim has ended the run since it was read.
+		_, err := l.CancelRequested(ctx)
+		return err
 	}
 	// Record by record, because a previous attempt may have left more than fits in memory.
 	q := l.s.recordSpan(l.thread.ID, l.thread.Epoch, l.thread.Head+1, lastSeq)

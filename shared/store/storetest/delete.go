@@ -219,3 +219,18 @@ func (w *World) left(subject string, thread chat.ThreadID) int {
 	}
 	return n
 }
+
+// createdAgain: a run whose thread was deleted and created again does not write to the new thread.
+func createdAgain(t *testing.T, w *World) {
+	alice := w.As("alice")
+	w.Admit(alice, "r1", "t1")
+	w.DeleteThread(alice, "t1")
+	w.Clock.Advance(25 * time.Hour)
+	w.Admit(alice, "r2", "t1")
+	h := w.Claim(alice, "r1")
+	_, err := h.Append(t.Context(), []agui.Event{Started(h)})
+	wantErr(t, "an append to the new thread", err, store.ErrDeleted)
+	if !h.Deleted() {
+		t.Error("the run belongs to the new thread")
+	}
+}

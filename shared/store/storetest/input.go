@@ -25,8 +25,8 @@ func input(t *testing.T, w *World) {
 		}
 		must[store.Admitted](t)(alice.Admit(ctx, a))
 		row := w.runRow(run)
-		if _, has := row["in"]; has != inside || sizeOf(row) > 1024 || w.hasInput(run) == inside {
-			t.Errorf("%s was admitted as %s of %d bytes", run, textOf(row), sizeOf(row))
+		if _, has := row["in"]; has != inside || bytesOf(row) > 1024 || w.hasInput(run) == inside {
+			t.Errorf("%s was admitted as %s of %d bytes", run, textOf(row), bytesOf(row))
 		}
 		if got := must[store.Admission](t)(alice.Input(ctx, run)); !reflect.DeepEqual(got, inputOf(a)) {
 			t.Errorf("the input of %s is %+v", run, got)
@@ -46,8 +46,8 @@ func input(t *testing.T, w *World) {
 	h := w.Claim(alice, id+"1")
 	w.Append(h, Started(h))
 	must[store.Cancelled](t)(alice.Cancel(ctx, id+"1"))
-	if row := w.runRow(id + "1"); row["in"] == nil || sizeOf(row) > 1024 {
-		t.Errorf("the claimed run is %s of %d bytes", textOf(row), sizeOf(row))
+	if row := w.runRow(id + "1"); row["in"] == nil || bytesOf(row) > 1024 {
+		t.Errorf("the claimed run is %s of %d bytes", textOf(row), bytesOf(row))
 	}
 	w.End(h, Finished(h))
 	without(id+"1", "ended")
@@ -86,8 +86,8 @@ func (w *World) hasInput(run chat.RunID) bool {
 	return false
 }
 
-// sizeOf returns at least the size of an item with scalar attributes, as DynamoDB counts it.
-func sizeOf(item map[string]types.AttributeValue) (size int) {
+// bytesOf returns at least the size of an item with scalar attributes, as DynamoDB counts it.
+func bytesOf(item map[string]types.AttributeValue) (size int) {
 	for name, v := range item {
 		size += len(name)
 		switch v := v.(type) {
