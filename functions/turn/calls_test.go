@@ -36,8 +36,8 @@ func TestTurn_SequentialCalls(t *testing.T) {
 		r.admit(t, "r1", "hello")
 		calls.Reset()
 		r.turn(t, "r1")
-		if got := calls.Round("post events"); got != 6 {
-			t.Errorf("RUN_STARTED is posted after %d sequential calls, want 6:\n%s", got, calls)
+		if got := calls.Round("post events"); got != 5 {
+			t.Errorf("RUN_STARTED is posted after %d sequential calls, want 5:\n%s", got, calls)
 		}
 	})
 }

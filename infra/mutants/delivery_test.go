@@ -93,6 +93,16 @@ func postGuards() []guard {
 	const emit = "./shared/emit "
 	return []guard{
 		{
+			name: "posts: a record before the first list is kept for it", file: "shared/emit/subscriber.go",
+			test: emit + "TestEmitter_ListsFailOrHang",
+			from: "	e.holdBack(d)\n", to: "",
+		},
+		{
+			name: "posts: all that is kept is posted after the first list", file: "shared/emit/connections.go",
+			test: emit + "TestEmitter_ListsFailOrHang",
+			from: `range e.backlog {`, to: `range e.backlog[:1] {`,
+		},
+		{
 			name: "posts: a throttled post is retried", file: "shared/lasthop/send.go",
 			test: emit + "TestEmitter_ThrottledConnection",
 			from: `if !errors.Is(err, chat.ErrSlow) || try == slowTries {`,

@@ -12,10 +12,10 @@ import (
 // listAgain is the pause after a list that failed.
 const listAgain = 250 * time.Millisecond
 
-// keepListing lists the connections once each lasthop.Interval, and immediately after refreshNow.
-func (e *Emitter) keepListing(wait time.Duration) {
+// keepListing lists the connections at once, then once each lasthop.Interval, and immediately after refreshNow.
+func (e *Emitter) keepListing() {
 	defer close(e.listerEnded)
-	for {
+	for wait := e.list(); ; wait = e.list() {
 		select {
 		case <-e.c.After(wait):
 		case <-e.refreshNow:
@@ -24,7 +24,6 @@ func (e *Emitter) keepListing(wait time.Duration) {
 		case <-e.ctx.Done():
 			return
 		}
-		wait = e.list()
 	}
 }
 
@@ -45,6 +44,7 @@ func (e *Emitter) list() time.Duration {
 	defer e.mu.Unlock()
 	e.current, e.currentAt = number, requested
 	e.update(records)
+	e.backlog, e.backlogSize = nil, 0
 	e.announce()
 	return max(lasthop.Interval-now.Sub(requested), 0)
 }
@@ -70,8 +70,21 @@ func (e *Emitter) update(records []lasthop.Record) {
 	}
 }
 
+// holdBack keeps a delivery for the subscribers of the first list, unless that list is there. It drops all earlier ones
+// if they are too many for one connection, whose client then finds the gap. The lock is held.
+func (e *Emitter) holdBack(d *delivery) {
+	if e.current > 0 {
+		return
+	}
+	if e.backlogSize+d.size > maxQueue {
+		e.backlog, e.backlogSize = nil, 0
+	}
+	e.backlog, e.backlogSize = append(e.backlog, d), e.backlogSize+d.size
+}
+
 // subscribe updates the subscriber of one connection from a list. A new subscriber receives the most recent broadcast,
-// and the most recent record if it watches the thread. The lock is held.
+// and the most recent record if it watches the thread. A subscriber of the first list receives all that was held back.
+// The lock is held.
 func (e *Emitter) subscribe(r lasthop.Record) {
 	c := r.Connection()
 	s := e.subscribers[c.ID]
@@ -89,10 +102,16 @@ func (e *Emitter) subscribe(r lasthop.Record) {
 	if !s.cut {
 		s.record = r // a subscriber that is cut keeps the N at which it was cut
 	}
-	if isNew && e.lastBroadcast != nil {
+	if isNew && e.backlog == nil && e.lastBroadcast != nil {
 		e.push(s, e.lastBroadcast)
 	}
 	switch {
+	case e.backlog != nil:
+		for _, d := range e.backlog {
+			if d.record == nil || e.watches(s) {
+				e.push(s, d)
+			}
+		}
 	case !e.watches(s):
 		if watched {
 			s.dropEvents()

@@ -69,18 +69,21 @@ type Emitter struct {
 	err           error         // why no more events are appended
 	changed       chan struct{} // closed and replaced at each change of the fields around it that a caller may wait for
 	subscribers   map[chat.ConnectionID]*subscriber
-	lists         int       // lists that were requested
-	current       int       // the number of the current list, the newest that was read; 0: none
-	currentAt     time.Time // when the current list was requested
-	delivering    int       // goroutines that post
-	lastRecord    *delivery // for new subscribers
-	lastBroadcast *delivery // for new subscribers
+	lists         int         // lists that were requested
+	current       int         // the number of the current list, the newest that was read; 0: none
+	currentAt     time.Time   // when the current list was requested
+	delivering    int         // goroutines that post
+	backlog       []*delivery // for the subscribers of the first list; nil after it
+	backlogSize   int         // in bytes
+	lastRecord    *delivery   // for new subscribers
+	lastBroadcast *delivery   // for new subscribers
 	stats         Stats
 }
 
-// New makes the emitter of one run and lists the user's connections. ctx bounds the whole life of the emitter. It is
-// the context of the invocation and not of the run, so that a cancelled run can still write its end. Closing the user
-// context stops what the emitter started. A list that fails is reported and tried again.
+// New makes the emitter of one run. It returns while the user's connections are listed; nothing is posted before the
+// list is there. ctx bounds the whole life of the emitter. It is the context of the invocation and not of the run, so
+// that a cancelled run can still write its end. Closing the user context stops what the emitter started. A list that
+// fails is reported and tried again.
 func New(ctx context.Context, c Config) (*Emitter, error) {
 	if c.After == nil {
 		c.After = time.After
@@ -103,9 +106,8 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 		e.stop()
 		return nil, fmt.Errorf("emit: %w", err)
 	}
-	wait := e.list()
 	go e.flush()
-	go e.keepListing(wait)
+	go e.keepListing()
 	return e, nil
 }
 
@@ -232,6 +234,7 @@ func (e *Emitter) Broadcast(f wire.ServerFrame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastBroadcast = d
+	e.holdBack(d)
 	for _, s := range e.subscribers {
 		e.push(s, d)
 	}

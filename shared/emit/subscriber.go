@@ -71,6 +71,7 @@ func (e *Emitter) queueRecord(seq chat.Seq, events []agui.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastRecord = d
+	e.holdBack(d)
 	for _, s := range e.subscribers {
 		if e.watches(s) {
 			e.push(s, d)
