@@ -20,6 +20,7 @@ const (
 	CodeBusy       = "model_busy"       // no model accepts a request now
 	CodeRefused    = "model_refused"    // no model is available to this deployment
 	CodeTooLong    = "context_too_long" // the conversation does not fit the model
+	CodeRepeating  = "repeating"        // the model makes the same call again and again
 	CodeNoAnswer   = "no_answer"        // the model's answers were empty
 	CodeBadOutput  = "bad_output"       // the model's answers do not fit the output's schema
 	CodeMaxTokens  = "max_tokens_twice" // the model's calls were cut at the output limit, twice

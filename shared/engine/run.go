@@ -26,6 +26,7 @@ type run struct {
 	undecided      []agui.ToolCall // calls that the model began and the dispatcher has not received
 	usage          []agui.Usage
 	model          int               // the position of the model in use
+	streak         streak            // equal calls in a row
 	paused         time.Duration     // all pauses after failures of models
 	marks          []agui.Answer     // of the answers of all attempts
 	history        []agui.Message    // what the model receives
@@ -39,6 +40,7 @@ func newRun(ctx context.Context, c Config) *run {
 	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits(),
 		usage: agui.TokensOf(c.Log), marks: agui.Answers(c.Log), keep: keptIn(c.Log)}
 	r.model = position(c.Models, r.marks)
+	r.streak = streakIn(c.Log, r.mayRepeat)
 	if r.newID == nil {
 		r.newID = func() string { return rand.Text()[:16] } // 80 bits, short because log records repeat ids
 	}
@@ -217,11 +219,16 @@ func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 		result = *refused
 		r.c.Tools.RecordSkipped(called(call), result.Outcome)
 	}
-	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: result.Content}
-	return m, r.emit(agui.Event{
+	content, stuck := r.repeats(call, result)
+	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: content}
+	err := r.emit(agui.Event{
 		Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
 		Metadata: about(result, p.Edited != ""),
 	})
+	if err != nil {
+		return agui.Message{}, err
+	}
+	return m, stuck
 }
 
 // callTool makes one call, or returns the result that it has already. reports receives its progress.
