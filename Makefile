@@ -46,6 +46,10 @@ ops: cli-ops ## list and stop runs, end sessions: make ops ARGS="list" (CARREL_S
 scopes: ## write the grants of shared/catalog into template.yaml and docs/deploying.md
 	@go run ./infra/cli/scopes
 
+.PHONY: mcp-pin
+mcp-pin: ## write what the MCP servers of agents/mcp.yaml offer into agents/mcp.lock.json (SERVERS="a b"); docs/mcp.md
+	@go run ./infra/cli/mcppin $(SERVERS)
+
 .PHONY: page
 page: cli-page $(PAGE) ## serve the page of a stack that has no CloudFront on this machine (CARREL_STACK=); docs/deploying.md
 	@.carrel/bin/carrel-page $(if $(CARREL_STACK),-stack "$(CARREL_STACK)")

@@ -7,6 +7,7 @@ import (
 	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/catalog"
+	"carrel/shared/tool/mcp"
 )
 
 func TestDefinitions(t *testing.T) {
@@ -27,6 +28,30 @@ func TestDefinitions(t *testing.T) {
 		}
 		if !slices.Contains(grants, d.Grant) {
 			t.Errorf("agents/definitions/%s.yaml: the grant %q is unknown", name, d.Grant)
+		}
+	}
+}
+
+// Each MCP server has a grant that a token can carry, so that a person can use its tools.
+func TestMCP(t *testing.T) {
+	file, lock := agents.MCP()
+	servers, err := mcp.Parse(file)
+	if err != nil {
+		t.Fatalf("correct agents/mcp.yaml:\n%v", err)
+	}
+	pins, err := mcp.ParsePins(lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range servers {
+		if !slices.Contains(catalog.Scopes(), s.Grant) {
+			t.Errorf("agents/mcp.yaml: no token can carry the grant %q of the server %s. Add a line to Grants in "+
+				"shared/catalog/catalog.go, then run `make scopes`", s.Grant, s.Name)
+		}
+		if s.Credentials == mcp.None {
+			if _, err := mcp.New(mcp.Config{Servers: []mcp.Server{s}, Pins: pins}); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

@@ -35,6 +35,7 @@ type handler struct {
 	tables  tables
 	agents  *agent.Registry
 	tools   *tool.Registry
+	sources []tool.Source // tools that are known at run time only
 	poster  lasthop.Closer
 	invoker invoker
 	limits  chat.Limits

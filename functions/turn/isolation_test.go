@@ -149,7 +149,7 @@ func TestTools_IsolationCases(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range a.Tools {
-			if !slices.Contains(registry.Names(), name) {
+			if !strings.HasPrefix(name, "mcp:") && !slices.Contains(registry.Names(), name) {
 				t.Errorf("the agent %s names the tool %s, but no run has it", a.Name, name)
 			}
 		}
@@ -183,7 +183,7 @@ func TestTools_UnusedPackage(t *testing.T) {
 	}
 	for _, path := range packages {
 		name := filepath.Base(filepath.Dir(path))
-		if name != "tooltest" && !slices.Contains(used, "carrel/shared/tool/"+name) {
+		if name != "tooltest" && name != "mcp" && !slices.Contains(used, "carrel/shared/tool/"+name) {
 			t.Errorf("functions/turn/tools.go does not use the tool package shared/tool/%s. "+
 				"docs/tools.md lists the edits that add a tool.", name)
 		}

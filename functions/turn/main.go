@@ -38,10 +38,12 @@ func build(env *boot.Env) *handler {
 	env.Check(err)
 	tools, err := sharedTools(now)
 	env.Check(err)
+	tables := usercreds.New(c, env.RequireRole("USER_ROLE"), config)
 	return &handler{
-		tables:  usercreds.New(c, env.RequireRole("USER_ROLE"), config),
+		tables:  tables,
 		agents:  registry,
 		tools:   tools,
+		sources: sources(env, tables),
 		poster:  post.New(c, endpoint),
 		invoker: invoke.New(c, self, tenancy),
 		limits:  limits,

@@ -41,9 +41,15 @@ func (h *handler) registry(s *store.Store) (*tool.Registry, error) {
 	return h.tools.With(own...)
 }
 
-// dispatcher makes the run's dispatcher, its only way to the named tools. It counts the calls of previous attempts.
-func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
-	registry, err := t.registry(t.store)
+// ownRegistry returns the deployment's tools and those of the run's user.
+func (t *turn) ownRegistry() (*tool.Registry, error) {
+	return t.registry(t.store)
+}
+
+// dispatcher makes the run's dispatcher, its only way to the tools that the patterns select. It counts the calls of
+// previous attempts.
+func (t *turn) dispatcher(s start, registry *tool.Registry, patterns []string) (*tool.Dispatcher, error) {
+	names, err := registry.Match(patterns...)
 	if err != nil {
 		return nil, err
 	}

@@ -119,8 +119,10 @@ func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
 	resolved, errResponses := t.resolved(s)
 	in := t.lease.Input()
 	a, errAgent := t.agents.Agent(in.Agent, in.Grants)
-	tools, errTools := t.dispatcher(s, a.Tools)
+	collected := t.startRegistry(ctx, a.Tools)
 	history, errHistory := t.history(ctx)
+	all := collected()
+	tools, errTools := t.dispatcherOf(ctx, s, all, a.Tools)
 	if ctx.Err() != nil {
 		errHistory = nil // the engine reports why the run ends
 	}

@@ -71,16 +71,16 @@ func orderFaults() []fault {
 
 // Replacements for functions that then keep the store or connection of their previous call.
 const (
-	runKeepsOwn = `func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
-	registry, err := t.registry(t.store)
+	runKeepsOwn = `func (t *turn) ownRegistry() (*tool.Registry, error) {
+	return t.registry(t.store)
 `
 	runKeepsAnother = `var kept *store.Store
 
-func (t *turn) dispatcher(s start, names []string) (*tool.Dispatcher, error) {
+func (t *turn) ownRegistry() (*tool.Registry, error) {
 	if kept == nil {
 		kept = t.store
 	}
-	registry, err := t.registry(kept)
+	return t.registry(kept)
 `
 	frameKeepsOwn = `func (h *handler) Handle(ctx context.Context, event json.RawMessage) (gateway.Answer, error) {
 	in, err := gateway.ParseInbound(event)

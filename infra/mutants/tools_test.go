@@ -6,7 +6,7 @@ import "slices"
 func toolsGuards() []guard {
 	return slices.Concat(callGuards(), callLimitGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(),
 		approvalGuards(),
-		visibleGuards(), foreignToolGuards(), guardedGuards())
+		visibleGuards(), foreignToolGuards(), guardedGuards(), mcpGuards())
 }
 
 func callGuards() []guard {

@@ -128,10 +128,15 @@ func (d Definition) check(report func(field, format string, args ...any)) {
 	}
 }
 
-// resolveTools returns the names of all that the patterns match, in the order of all.
+// resolveTools returns the names of all that the patterns match, in the order of all. Patterns for the tools of an MCP
+// server come first, as they are: what a server offers is known at run time only.
 func resolveTools(patterns, all []string, report func(field, format string, args ...any)) []string {
 	var names []string
 	for _, p := range patterns {
+		if ofSource(p) {
+			names = append(names, p)
+			continue
+		}
 		if !slices.ContainsFunc(all, func(name string) bool { return matches(p, name) }) {
 			report("tools", "no tool matches %q; the tools are %s", p, strings.Join(all, ", "))
 		}
@@ -142,6 +147,12 @@ func resolveTools(patterns, all []string, report func(field, format string, args
 		}
 	}
 	return names
+}
+
+// ofSource reports whether a pattern stands for tools of an MCP server, such as mcp:git/*.
+func ofSource(pattern string) bool {
+	server, tool, ok := strings.Cut(strings.TrimPrefix(pattern, "mcp:"), "/")
+	return ok && strings.HasPrefix(pattern, "mcp:") && server != "" && tool != ""
 }
 
 // matches reports whether a pattern of Definition.Tools stands for the tool.

@@ -33,6 +33,8 @@ func table() map[string]allowed {
 		"usercontext":        {ours: []string{"chat"}},
 		"tool": {ours: []string{"chat", "chars", "agui", "usercontext", "visible", "sametext"},
 			outside: []string{"github.com/google/jsonschema-go"}},
+		"tool/mcp": {ours: []string{"agui", "chars", "chat", "usercontext", "visible"},
+			outside: []string{"github.com/modelcontextprotocol/go-sdk", "go.yaml.in/yaml/v3"}},
 		"catalog": {ours: []string{"tool"}},
 		"engine":  {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
 		"agent":   {ours: []string{"chat", "engine"}, outside: []string{"go.yaml.in/yaml/v3"}},

@@ -30,7 +30,7 @@ func links() []link {
 		{"github.com/clipperhouse/uax29/v2", everyFunction, "package wire, which has the frames, bounds their texts"},
 		{"github.com/coreos/go-oidc/v3", "authorize", "verifies the access token"},
 		{"github.com/go-jose/go-jose/v4", "authorize", "go-oidc checks signatures with it"},
-		{"golang.org/x/oauth2", "authorize", "go-oidc's types name it"},
+		{"golang.org/x/oauth2", "authorize turn", "the types of go-oidc and of the MCP SDK name it"},
 		{awsSDK + "/aws", withTable, "the part that all AWS clients share"},
 		{awsSDK + "/internal", withTable, "the part that all AWS clients share"},
 		{awsSDK + "/service/internal", withTable, "the part that all AWS clients share"},
@@ -44,6 +44,12 @@ func links() []link {
 		{awsSDK + "/service/sts", "turn sweep", "credentials that reach one user's data only"},
 		{"github.com/google/jsonschema-go", "message turn", "package tool, which the agents of package agent name"},
 		{"go.yaml.in/yaml/v3", "message turn", "package agent reads the definitions of the agents"},
+		{"github.com/modelcontextprotocol/go-sdk", "turn", "package mcp calls MCP servers"},
+		{"github.com/segmentio", "turn", "the MCP SDK encodes JSON with it"},
+		{"github.com/yosida95/uritemplate/v3", "turn", "the MCP SDK matches addresses with it"},
+		{"golang.org/x/sync", "turn", "the MCP SDK waits for goroutines with it"},
+		{"golang.org/x/sys", "turn", "the MCP SDK's JSON decoder asks for the processor's features"},
+		{"golang.org/x/time", "turn", "the MCP SDK's types name it"},
 		{"golang.org/x/text", "message turn", "package tool compares texts as a person sees them"},
 	}
 }

@@ -65,6 +65,14 @@ func takers() map[string]taker {
 		"shared/usercreds.Tables.For": func(t *testing.T, u chat.User, w *wire) (any, error) {
 			return usercreds.New(w.aws(), "arn:aws:iam::000000000000:role/user", store.Config{Name: "t"}).For(u)
 		},
+		"shared/usercreds.Tables.Sign": func(t *testing.T, u chat.User, w *wire) (any, error) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.example/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tables := usercreds.New(w.aws(), "arn:aws:iam::000000000000:role/user", store.Config{Name: "t"})
+			return nil, tables.Sign(t.Context(), u, "lambda", "", r)
+		},
 		"shared/gateway.EncodeTurn": func(_ *testing.T, u chat.User, _ *wire) (any, error) {
 			event, _, err := gateway.EncodeTurn(u, gateway.TurnEvent{Run: "r1"}, gateway.Shared)
 			return event, err

@@ -20,10 +20,14 @@ func toolMay() map[string][]string {
 	}
 }
 
-// ofTools reports whether a folder is a tool's package: one below shared/tool, except those for tests.
+// sources returns the packages that provide the tools of other servers. They hold a run's user context, because they
+// act as its user, and they reach the network.
+func sources() []string { return []string{"shared/tool/mcp"} }
+
+// ofTools reports whether a folder is a tool's package: one below shared/tool, except those for tests and sources.
 func ofTools(dir string) bool {
 	pkg, ok := strings.CutPrefix(dir, "shared/tool/")
-	return ok && !under("tool/"+pkg, testOnly())
+	return ok && !under("tool/"+pkg, testOnly()) && !under(dir, sources())
 }
 
 // toolRule keeps tools away from everything that names a user. They import only what toolMay lists and use only its
@@ -81,11 +85,11 @@ func toolRule(tr tree) []string {
 // definitions returns the places where a file outside of shared/tool defines a tool: the rule would not read what the
 // tool uses.
 func definitions(f file) (found []string) {
-	if f.dir() == "shared/tool" || !slices.Contains(f.imports(), module+"/shared/tool") {
+	if f.dir() == "shared/tool" || under(f.dir(), sources()) || !slices.Contains(f.imports(), module+"/shared/tool") {
 		return nil
 	}
 	ast.Inspect(f.ast, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Define" {
+		if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "Define" || s.Sel.Name == "Raw") {
 			found = append(found, f.at(s)+": a tool is defined outside of a package of its own below shared/tool")
 		}
 		return true

@@ -223,6 +223,9 @@ func (d *Dispatcher) handle(ctx context.Context, t Tool, c Call) (r Result) {
 	case errors.As(err, &input):
 		return d.input(t, c, input)
 	case errors.As(err, &forModel):
+		if forModel.Cause != nil {
+			d.logf("run %s: tool %s failed: %v", d.user.Run(), t.spec.Name, forModel.Cause)
+		}
 		return t.result(Failed, forModel.Text)
 	case ctx.Err() != nil:
 		return d.ended(ctx, t)

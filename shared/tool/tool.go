@@ -105,9 +105,21 @@ func validate(schema *jsonschema.Resolved, text json.RawMessage) error {
 }
 
 // Error is a failure whose text the model reads. The text names the fault and what to do instead.
-type Error struct{ Text string }
+type Error struct {
+	Text  string
+	Cause error // for the log; may be nil
+}
 
-func (e *Error) Error() string { return e.Text }
+// Error returns the text, and the cause behind it.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Text + ": " + e.Cause.Error()
+	}
+	return e.Text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // InputError is the error that a handler returns to request input from a person. The run ends with an interrupt, and
 // the person's response becomes the call's result. The handler is not called again, so it must return the InputError

@@ -1,6 +1,6 @@
-// Package usercreds opens a user's part of the table with credentials that reach nothing else. They come from a role
-// that is assumed for this user, with the user's key as the session tag. If code builds a wrong key, or a tool
-// misbehaves, IAM denies the request.
+// Package usercreds opens a user's part of the table with credentials that reach nothing else, and signs requests to
+// other services with them. They come from a role that is assumed for this user, with the user's key as the session
+// tag. If code builds a wrong key, or a tool misbehaves, IAM denies the request.
 package usercreds
 
 import (
@@ -42,8 +42,9 @@ type Tables struct {
 
 // opened is the table with the credentials of one user.
 type opened struct {
-	table *store.Table
-	used  time.Time
+	table       *store.Table
+	credentials aws.CredentialsProvider
+	used        time.Time
 }
 
 // New returns Tables that assume the role with this ARN, using the AWS configuration c of the function. It makes no
@@ -58,10 +59,11 @@ func (t *Tables) For(u chat.User) (*store.Store, error) {
 	if u.IsZero() {
 		return nil, fmt.Errorf("open the table for a user: %w", chat.ErrNoUser)
 	}
-	return t.table(u).For(u)
+	return t.open(u).table.For(u)
 }
 
-func (t *Tables) table(u chat.User) *store.Table {
+// open returns the table and the credentials of one user.
+func (t *Tables) open(u chat.User) *opened {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -76,11 +78,11 @@ func (t *Tables) table(u chat.User) *store.Table {
 		c.Credentials = aws.NewCredentialsCache(&provider{role: t.assumeRole(u)}, func(o *aws.CredentialsCacheOptions) {
 			o.ExpiryWindow = early
 		})
-		o = &opened{table: store.New(store.NewClient(c), t.store)}
+		o = &opened{table: store.New(store.NewClient(c), t.store), credentials: c.Credentials}
 		t.users[u] = o
 	}
 	o.used = now
-	return o.table
+	return o
 }
 
 // assumeRole returns the provider that assumes the role for one user. The session name, which CloudTrail shows and

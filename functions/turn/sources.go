@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"carrel/agents"
+	"carrel/shared/agui"
+	"carrel/shared/boot"
+	"carrel/shared/chat"
+	"carrel/shared/tool"
+	"carrel/shared/tool/mcp"
+)
+
+// sources makes the sources of tools that are known at run time only: the MCP servers of the deployment.
+func sources(env *boot.Env, signer mcp.Signer) []tool.Source {
+	file, lock := agents.MCP()
+	servers, err := mcp.Parse(file)
+	env.Check(err)
+	pins, err := mcp.ParsePins(lock)
+	env.Check(err)
+	if len(servers) == 0 {
+		return nil
+	}
+	source, err := mcp.New(mcp.Config{
+		Servers: servers, Pins: pins, Credentials: mcp.CredentialsFrom(env.Optional, signer), Version: "1",
+	})
+	env.Check(err)
+	return []tool.Source{source}
+}
+
+// sourced is the registry of a run and what went wrong with its sources.
+type sourced struct {
+	registry *tool.Registry
+	err      error
+	failures []error
+}
+
+// startRegistry begins to collect all tools of a run: the shared ones, those of the run's user, and those of the
+// sources, if one of the agent's patterns names a source. It returns a function that waits for them. The sources'
+// requests are made while the history is read.
+func (t *turn) startRegistry(ctx context.Context, patterns []string) func() sourced {
+	registry, err := t.ownRegistry()
+	if err != nil || len(t.sources) == 0 || !strings.Contains(strings.Join(patterns, " "), "/") {
+		return func() sourced { return sourced{registry: registry, err: err} }
+	}
+	result := make(chan sourced, 1)
+	err = t.uc.Go("collect the tools of sources", func(context.Context) {
+		var mu sync.Mutex
+		var s sourced
+		s.registry = registry.WithSources(ctx, t.uc, func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			s.failures = append(s.failures, err)
+		}, t.sources...)
+		result <- s
+	})
+	if err != nil {
+		return func() sourced { return sourced{registry: registry, err: err} }
+	}
+	return func() sourced { return <-result }
+}
+
+// reportSources tells the operator and the person which tools are missing from the run.
+func (t *turn) reportSources(ctx context.Context, failures []error) error {
+	for _, err := range failures {
+		t.log.WarnContext(ctx, "list the tools of a source", "err", err)
+		for _, missing := range mcp.Missing(err) {
+			value, err := json.Marshal(map[string]string{"server": missing.Server, "state": missing.State})
+			if err != nil {
+				return err
+			}
+			t.uc.Count(chat.RunStats{Events: 1})
+			e := agui.Event{Type: agui.Custom, Name: "carrel.source", Value: value}
+			if err := t.emitter.Emit(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dispatcherOf makes the run's dispatcher from its registry, and reports the failures of the sources.
+func (t *turn) dispatcherOf(ctx context.Context, s start, all sourced, patterns []string) (*tool.Dispatcher, error) {
+	if all.err != nil {
+		return nil, all.err
+	}
+	if err := t.reportSources(ctx, all.failures); err != nil {
+		return nil, err
+	}
+	return t.dispatcher(s, all.registry, patterns)
+}
