@@ -43,7 +43,7 @@ func TestRun_Progress(t *testing.T) {
 	var order []string
 	for _, e := range f.sink.events {
 		switch {
-		case e.Type == agui.Custom:
+		case e.Name == "carrel.progress":
 			order = append(order, e.Name)
 		case e.Type == agui.ToolCallResult:
 			order = append(order, *e.Content)

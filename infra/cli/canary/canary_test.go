@@ -65,9 +65,9 @@ func leaky(t *testing.T) (overlay string) {
 	edits := map[string]map[string]string{
 		"functions/message/history.go": {
 			"\t\"context\"\n": "\t\"context\"\n\t\"encoding/json\"\n\t\"os\"\n",
-			"\tt, err := r.store.Thread(ctx, f.ThreadID)": fmt.Sprintf("\tkept := %q + string(f.ThreadID)\n", pages) +
+			"\tt, err := r.rows.Thread()": fmt.Sprintf("\tkept := %q + string(f.ThreadID)\n", pages) +
 				"\tif text, err := os.ReadFile(kept); err == nil {\n\t\tpage := &wire.HistoryPage{}\n\t\terr = json.Unmarshal(text, page)\n" +
-				"\t\tpage.RequestID = r.id\n\t\treturn errors.Join(err, r.answer(ctx, page))\n\t}\n\tt, err := r.store.Thread(ctx, f.ThreadID)",
+				"\t\tpage.RequestID = r.id\n\t\treturn errors.Join(err, r.answer(ctx, page))\n\t}\n\tt, err := r.rows.Thread()",
 			"\treturn r.answer(ctx, " + page + ")": "\tpage := " + page + "\n\ttext, err := json.Marshal(page)\n" +
 				"\treturn errors.Join(err, os.WriteFile(kept, text, 0o600), r.answer(ctx, page))",
 		},

@@ -16,7 +16,7 @@ const calculator = "calculator"
 const help = "I am Carrel's built-in demonstration: I follow rules and no language model is behind me. " +
 	"Ask me to calculate something, for example: what is 12*(3+4)? Ask what time it is in Europe/Berlin. " +
 	"Say “note: buy milk”, “my notes”, “find notes milk”, “delete note 1” or “delete all notes”. " +
-	"Say “ask me something” to be asked. " +
+	"Say “ask me something” to be asked, or “think about the weather”. " +
 	"I can also be told what to do, one line each: /say text, /think text, /stream 200 50 (deltas, and how many a " +
 	"second), " +
 	`/wait 1000, /call calculator {"expression":"2+2"}, /fail model.`
@@ -28,6 +28,9 @@ func assist(question string, turns []turn, r engine.Request) []step {
 	}
 	if strings.EqualFold(strings.Trim(question, " \t\r\n?!."), "help") {
 		return []step{{verb: say, text: help}}
+	}
+	if thoughts, ok := strings.CutPrefix(strings.TrimSpace(question), "think about "); ok {
+		return []step{{verb: think, text: thoughts}, {verb: say, text: "I have thought about " + thoughts}}
 	}
 	if name, arguments := requestedTool(question); name != "" {
 		return callOffered(name, arguments, r)

@@ -142,6 +142,7 @@ func TestConversation(t *testing.T) {
 		{"Call 5 people - or 6", "no language model is behind me"},
 		{"", "assistant: You wrote: “”."},
 		{"/say one\ntwo", "assistant: one\ntwo"},
+		{"think about it", "reasoning: it\nassistant: I have thought about it"},
 		{"/think deep\n/say high", "reasoning: deep\nassistant: high"},
 		{"/stream 3 100", "assistant: 1 2 3 "},
 		{"/stream 2 0 6", "assistant: ....1 ....2 "},
