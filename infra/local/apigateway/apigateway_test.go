@@ -197,7 +197,7 @@ func echo(m **apigatewaymanagementapi.Client) function {
 }
 
 func TestGateway_ManyConnections(t *testing.T) {
-	const connections, echoes = 50, 50
+	const connections, echoes = 50, 20
 	var m *apigatewaymanagementapi.Client
 	g := start(t, config(functions{"default": echo(&m)}, "$default"))
 	m = management(g, "AKIAECHO")

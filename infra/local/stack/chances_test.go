@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"carrel/infra/local/dynamodb/proxy"
-	"carrel/infra/local/stack"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,9 +17,11 @@ import (
 // The configured faults reach every part of the stack, DynamoDB requests are attributed to their callers, and expired
 // items are deleted only when the stack starts or DeleteExpired is called.
 func TestStack_RareBehaviour(t *testing.T) {
-	root, state := site(t), t.TempDir()
-	r := start(t, stack.Config{Root: root, State: state, Idle: 300 * time.Millisecond, Reorder: time.Millisecond,
-		Seed: 11, LoseDisconnects: true, Minute: 50 * time.Millisecond, Faults: proxy.Faults{Lose: 0.5}})
+	c := unchanged(t)
+	rare := c
+	rare.Idle, rare.Reorder, rare.Seed, rare.LoseDisconnects = 300*time.Millisecond, time.Millisecond, 11, true
+	rare.Minute, rare.Faults = 50*time.Millisecond, proxy.Faults{Lose: 0.5}
+	r := start(t, rare)
 	r.awaitNotice("set SEED=11 to repeat")
 	conn, _ := r.dial(r.token("alice"))
 	if _, _, err := conn.Read(r.ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
@@ -51,7 +52,7 @@ func TestStack_RareBehaviour(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if again := start(t, stack.Config{Root: root, State: state}); again.hasItem("old") || !again.hasItem("young") {
+	if again := start(t, c); again.hasItem("old") || !again.hasItem("young") {
 		t.Error("the next start did not delete exactly the expired items")
 	}
 }

@@ -24,9 +24,9 @@ func TestListeners_WebPage(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the list of listeners is read from /proc")
 	}
-	root := site(t)
-	write(t, filepath.Join(root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
-	r := start(t, stack.Config{Root: root})
+	c := unchanged(t)
+	write(t, filepath.Join(c.Root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
+	r := start(t, c)
 	conn, _ := r.dial(r.token("alice"))
 	r.exchange(conn, "{}") // starts function processes
 	all := listeners(t, os.Getpid())
@@ -156,9 +156,9 @@ func decoded(t *testing.T, text string) string {
 // Sign-in navigates between sites: a page on localhost opens the issuer on 127.0.0.1, and an issuer redirects back to
 // the page. The guard allows these navigations and no others.
 func TestListeners_SignInNavigates(t *testing.T) {
-	root := site(t)
-	write(t, filepath.Join(root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
-	r := start(t, stack.Config{Root: root})
+	c := unchanged(t)
+	write(t, filepath.Join(c.Root, "web", "dist", "index.html"), "<!doctype html><title>site</title>")
+	r := start(t, c)
 	page, _ := url.Parse(r.Endpoints().Page)
 	for path, refused := range map[string]bool{"/": false, "/?code=1&state=2": false,
 		"/issuer/authorize?client_id=x": false, "/issuer/end-session": false, "/ops": true, "/ops.json": true,
@@ -184,13 +184,14 @@ func TestListeners_SignInNavigates(t *testing.T) {
 
 // The state folder holds users' messages and signing keys, so other users of this machine must not be able to read it.
 func TestState_Private(t *testing.T) {
-	root, state := site(t), filepath.Join(t.TempDir(), "state")
-	write(t, filepath.Join(state, "log"), "of an earlier version") // in a folder that everyone may read
-	r := start(t, stack.Config{Root: root, State: state})
+	c := unchanged(t)
+	c.State = filepath.Join(t.TempDir(), "state")
+	write(t, filepath.Join(c.State, "log"), "of an earlier version") // in a folder that everyone may read
+	r := start(t, c)
 	conn, _ := r.dial(r.token("alice"))
 	r.exchange(conn, "{}")
 	seen := map[string]bool{}
-	err := filepath.WalkDir(state, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(c.State, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -216,7 +217,8 @@ func TestState_Private(t *testing.T) {
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := stack.Start(t.Context(), stack.Config{Root: root, State: open}); err == nil ||
+	c.State = open
+	if s, err := stack.Start(t.Context(), c); err == nil ||
 		!strings.Contains(err.Error(), "name a folder of its own") {
 		t.Errorf("a state folder that everyone may write to: %v", err)
 		if err == nil {

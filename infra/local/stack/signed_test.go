@@ -8,8 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"carrel/infra/local/stack"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -21,7 +20,9 @@ import (
 // Programs of other users of this machine can reach the listeners and guess access key ids. DynamoDB, STS and Lambda
 // reject every request that is not signed with the key's secret.
 func TestListeners_Unsigned(t *testing.T) {
-	r := start(t, stack.Config{Root: site(t)})
+	c := unchanged(t)
+	c.Minute = 50 * time.Millisecond
+	r := start(t, c)
 	r.awaitItem("aws.events") // signed requests work
 	sum := sha256.Sum256([]byte(r.Function("Later")))
 	function := "AKIA" + base32.StdEncoding.EncodeToString(sum[:10])

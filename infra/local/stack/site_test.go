@@ -31,6 +31,12 @@ const patience = 3 * time.Minute
 func site(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
+	copySite(t, root)
+	return root
+}
+
+func copySite(t *testing.T, root string) {
+	t.Helper()
 	if err := os.CopyFS(root, os.DirFS(filepath.Join("testdata", "site"))); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +47,38 @@ func site(t *testing.T) string {
 		}
 		write(t, filepath.Join(root, name), string(content))
 	}
-	return root
+}
+
+// siteBuild holds the binaries of the unchanged site, built once for all tests that do not change its sources.
+var siteBuild struct {
+	once     sync.Once
+	root     string
+	binaries map[string]string
+	err      error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := os.RemoveAll(siteBuild.root); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// unchanged returns a configuration of a stack of the unchanged site.
+func unchanged(t *testing.T) stack.Config {
+	t.Helper()
+	b := &siteBuild
+	b.once.Do(func() {
+		if b.root, b.err = os.MkdirTemp("", "carrel-site"); b.err == nil {
+			copySite(t, b.root)
+			b.binaries, b.err = stack.Build(t.Context(), stack.Config{Root: b.root})
+		}
+	})
+	if b.err != nil {
+		t.Fatalf("build the site: %v", b.err)
+	}
+	return stack.Config{Root: site(t), Binaries: b.binaries}
 }
 
 func write(t *testing.T, file, content string) {

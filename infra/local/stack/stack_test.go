@@ -137,7 +137,9 @@ func changes(t *testing.T, r *running, root string) {
 
 func TestStart_StateInUse(t *testing.T) {
 	state := t.TempDir()
-	r := start(t, stack.Config{Root: site(t), State: state})
+	c := unchanged(t)
+	c.State = state
+	r := start(t, c)
 	_, err := stack.Start(r.ctx, stack.Config{Root: site(t), State: state})
 	if err == nil || !strings.Contains(err.Error(), "another stack runs") {
 		t.Errorf("start a second stack with the same state: %v", err)
@@ -171,7 +173,7 @@ func TestStart_SharedBuilds(t *testing.T) {
 
 // Wait returns an error when the DynamoDB engine dies.
 func TestWait_EngineDies(t *testing.T) {
-	r := start(t, stack.Config{Root: site(t)})
+	r := start(t, unchanged(t))
 	processes := children(t)
 	if len(processes) != 1 {
 		t.Fatal("the engine is not the only child process:", processes)
@@ -191,7 +193,9 @@ func TestStart_PortsTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
-	r := start(t, stack.Config{Root: site(t), Port: port, GatewayPort: port})
+	c := unchanged(t)
+	c.Port, c.GatewayPort = port, port
+	r := start(t, c)
 	if n := strings.Count(r.notices.String(), "is not available"); n != 2 {
 		t.Errorf("%d notices about taken ports, want 2:\n%s", n, r.notices)
 	}

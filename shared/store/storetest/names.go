@@ -10,7 +10,7 @@ import (
 // pairs returns pairs of users with nearly equal ids: the caller and the other user. FuzzKeys covers every separator.
 func pairs() [][2]string {
 	return [][2]string{
-		{"bob", "bobby"}, {"bobby", "bob"}, {"a", "a#T#t1"}, {"a#T#t1", "a"}, {"a#D", "a"}, {"a=23b", "a#b"},
+		{"a", "a#T#t1"}, {"bob", "bobby"}, {"bobby", "bob"}, {"a#T#t1", "a"}, {"a#D", "a"}, {"a=23b", "a#b"},
 		{"h", "h=AA"},
 		{"auth0|abc", "auth0*abc"}, {"Ünï 🎈/%", "Ünï 🎈/"}, {strings.Repeat("x", 300), strings.Repeat("x", 301)},
 	}
