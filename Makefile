@@ -154,15 +154,29 @@ $(PAGE): $(WEB) $(WEB_SOURCES)
 # Each layer that cannot run here says so; with CARREL_REQUIRE_ALL=1 (.ci/run) that is a failure.
 missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 
-# The longest packages begin first. Tests wait much of their time, so one more package runs than there are processors. Tests
-# that run make must not inherit this make's flags.
-GO_TEST = go test -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) -shuffle=on $(1) ./infra/audit/faults ./infra/audit/suites ./infra/audit/attacks ./shared/store ./...
-test-go: $(ENGINE)
-	@unset MAKEFLAGS MFLAGS; if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-	  $(call GO_TEST,-race); \
+# Go's tests in two parts, side by side: those that have the code in their own process, with the race detector, and those
+# that drive other processes, where it would find little and costs half as much again. The longest packages begin first.
+# test-driven leaves out the tests that belong to a row of the scorecard: make audit QUICK=1 runs them. make check runs the
+# tests of shared/arch, infra/template and infra/deploy.
+RACED = ./shared/store $(shell go list ./functions/... ./infra/local/... ./shared/... | grep -v '/shared/arch$$')
+DRIVEN = ./infra/audit/faults ./infra/cli/canary $(shell go list ./infra/... | grep -Ev '/infra/(local|deploy|template)(/|$$)')
+ROWS = $(shell awk '/^func Test/ {name = $$2; sub(/[^A-Za-z0-9_].*/, "", name)} /Attr."row", "[A-E][0-9]: / {print name}' \
+  $(wildcard infra/audit/*/*_test.go infra/cli/*/*_test.go infra/mutants/*_test.go infra/soak/*_test.go) | sort -u | paste -sd '|')
+# Tests that run make must not inherit this make's flags.
+GO_TEST = unset MAKEFLAGS MFLAGS && go test -vet=off -p $$(getconf _NPROCESSORS_ONLN) -shuffle=on
+.PHONY: test-raced test-driven
+test-go:
+	@$(MAKE) --no-print-directory -k -j2 test-raced test-driven
+
+test-raced: $(ENGINE)
+	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
+	  $(GO_TEST) -race $(RACED); \
 	else \
-	  $(call missing,the race detector: it needs a C compiler (Debian: apt-get install gcc libc6-dev)) && CGO_ENABLED=0 $(call GO_TEST); \
+	  $(call missing,the race detector: it needs a C compiler (Debian: apt-get install gcc libc6-dev)) && export CGO_ENABLED=0 && $(GO_TEST) $(RACED); \
 	fi
+
+test-driven: $(ENGINE)
+	@$(GO_TEST) -skip '^($(ROWS))$$' $(DRIVEN)
 
 test-web: $(WEB)
 	@npm test --prefix web --silent
@@ -285,9 +299,9 @@ check-template: .carrel/sam/bin/sam $(ENGINE)
 	@if [ -x $< ]; then \
 	  $< validate --lint --region us-east-1 && \
 	  AWS_DEFAULT_REGION=us-east-1 .carrel/sam/bin/python infra/template/transform.py template.yaml >.carrel/sam/transformed.json && \
-	  .carrel/sam/bin/cfn-lint .carrel/sam/transformed.json && \
-	  go test -count=1 ./infra/template ./infra/deploy; \
+	  .carrel/sam/bin/cfn-lint .carrel/sam/transformed.json; \
 	fi
+	@go test -count=1 ./infra/template ./infra/deploy
 
 .carrel/sam/bin/sam: Makefile
 	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
