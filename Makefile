@@ -18,6 +18,7 @@ STACK := .carrel/bin/carrel-local
 ENGINE := infra/local/dynamodb/node_modules/.package-lock.json
 PAGE := web/dist/index.html
 AIMOCK := infra/models/node_modules/.package-lock.json
+MCP := infra/mcp/node_modules/.package-lock.json
 WEB := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
 
@@ -74,7 +75,7 @@ test-contract: $(ENGINE) ## the store on its engines, the local stack's fidelity
 
 # The long tests, nightly or before a release. campaign-go has the tests of these packages that make test skips.
 campaign: campaign-go test-witness audit soak folds mutants ## every long test: models, races, second engine, audit, soak, mutants (an hour and more)
-campaign-go: $(ENGINE) ## the Go packages that have long tests, with them
+campaign-go: $(ENGINE) $(MCP) ## the Go packages that have long tests, with them
 	@CARREL_CAMPAIGN=1 go test -count=1 -race -p 2 -timeout 30m $(CAMPAIGN_PACKAGES)
 CAMPAIGN_PACKAGES = $(shell git grep -l 'carrel/shared/campaign"' -- '*.go' | sed 's,/[^/]*$$,,; s,/storetest$$,,; s,^,./,' | sort -u)
 
@@ -141,6 +142,15 @@ $(AIMOCK): infra/models/package-lock.json
 	@echo "installing the imitation of model providers (once)" >&2
 	@npm ci --prefix infra/models --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
+
+$(MCP): infra/mcp/package-lock.json
+	@echo "installing an MCP server and the protocol's conformance suite (once, 240 MB)" >&2
+	@npm ci --prefix infra/mcp --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
+
+.PHONY: test-mcp
+test-mcp: $(ENGINE) $(MCP) ## MCP servers of other authors over the whole local stack, and the protocol's conformance suite
+	@CARREL_CAMPAIGN=1 go test -count=1 -v ./infra/mcp
 
 $(WEB): web/package-lock.json
 	@echo "installing what the page is made of (once)" >&2

@@ -25,7 +25,7 @@ func sources(env *boot.Env, signer mcp.Signer) []tool.Source {
 		return nil
 	}
 	source, err := mcp.New(mcp.Config{
-		Servers: servers, Pins: pins, Credentials: mcp.CredentialsFrom(env.Optional, signer), Version: "1",
+		Servers: servers, Pins: pins, Credentials: mcp.CredentialsFrom(env.Optional, signer),
 	})
 	env.Check(err)
 	return []tool.Source{source}

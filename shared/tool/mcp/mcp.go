@@ -4,6 +4,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ type Config struct {
 	// Credentials returns the credentials of a server whose kind is not None. It is called once for each.
 	Credentials func(Server) (Credentials, error)
 	Transport   http.RoundTripper // nil: one of its own
-	Version     string            // of this program, for the servers
+	Version     string            // of this program, for the servers; 1 if it is empty
 }
 
 // Source provides the tools of all servers. It implements tool.Source. It holds no user's data.
@@ -75,7 +76,7 @@ type declared struct {
 
 // New returns a Source. It contacts no server. Pins of another address and credentials that cannot be made are errors.
 func New(c Config) (*Source, error) {
-	s := &Source{next: c.Transport, version: c.Version}
+	s := &Source{next: c.Transport, version: cmp.Or(c.Version, "1")}
 	if s.next == nil {
 		s.next = newTransport()
 	}

@@ -65,7 +65,7 @@ func Pin(ctx context.Context, s Server, authorize func(*http.Request) error) (Pi
 	if authorize != nil {
 		t.credentials = authorizer(authorize)
 	}
-	client := sdk.NewClient(&sdk.Implementation{Name: "carrel-pin"},
+	client := sdk.NewClient(&sdk.Implementation{Name: "carrel-pin", Version: "1"},
 		&sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
 	conn, err := client.Connect(ctx, &sdk.StreamableClientTransport{
 		Endpoint: s.URL, HTTPClient: t.client(), DisableStandaloneSSE: true, MaxRetries: -1, MaxEventSize: maxEvent,

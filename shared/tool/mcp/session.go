@@ -87,7 +87,7 @@ func (s *session) connect(ctx context.Context) (conn *sdk.ClientSession, again b
 	failed := make(chan error, 1)
 	err = s.uc.Go("connect to "+s.Name, func(context.Context) {
 		conn, err := s.client.Connect(ctx, &sdk.StreamableClientTransport{
-			Endpoint: s.URL, HTTPClient: s.http, DisableStandaloneSSE: true, MaxRetries: -1, MaxEventSize: maxEvent,
+			Endpoint: s.URL, HTTPClient: s.http, DisableStandaloneSSE: true, MaxEventSize: maxEvent,
 		}, nil)
 		if err != nil {
 			failed <- err
