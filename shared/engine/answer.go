@@ -19,7 +19,8 @@ const (
 // views keep the order. Later model calls receive all these messages as one.
 type answer struct {
 	r       *run
-	model   string   // the name of the model that answers
+	model   string // the name of the model that answers
+	sent    []agui.Message
 	id      string   // the id of the first message
 	message string   // the id of the last message with text or calls; "" before the first
 	thought bool     // reasoning has followed that message
@@ -249,6 +250,12 @@ func (a *answer) mark(stop StopReason) agui.Answer {
 		m.Message = a.id
 	}
 	m.Provider, m.Model, m.Usage = a.tokens()
+	if a.r.untold {
+		m.Trimmed, a.r.untold = a.r.trimmed, false
+	}
+	if a.r.counted, a.r.countedUpTo = a.usage.InputTokens, len(a.sent); stop == StopFiltered {
+		a.r.counted = 0
+	}
 	return m
 }
 

@@ -123,7 +123,7 @@ const (
 type Candidate struct {
 	Model
 	Name      string // "provider:model", as the log names it
-	Context   int    // how many tokens of input and output it accepts together; 0: 32,768
+	Context   int    // how many tokens of input and output it accepts together; 0: unknown
 	MaxOutput int    // how many tokens one answer may have; 0: 4,096
 	Silent    bool   // it may think for minutes without a sign of life
 }

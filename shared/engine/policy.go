@@ -75,6 +75,10 @@ func (r *run) askModel(ctx context.Context) (*answer, error) {
 func (s *asking) stream(ctx context.Context) (a *answer, failed *ModelError, err error) {
 	r := s.r
 	model := r.c.Models[r.model]
+	request, err := r.request()
+	if err != nil {
+		return nil, nil, err
+	}
 	call, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	wait := firstLife
@@ -83,8 +87,8 @@ func (s *asking) stream(ctx context.Context) (a *answer, failed *ModelError, err
 	}
 	life := time.AfterFunc(wait, func() { cancel(errStalled) })
 	defer life.Stop()
-	a = &answer{r: r, id: r.messageID(), model: model.Name}
-	for delta, err := range model.Stream(call, r.request()) {
+	a = &answer{r: r, id: r.messageID(), model: model.Name, sent: request.Messages}
+	for delta, err := range model.Stream(call, request) {
 		life.Stop()
 		if ctx.Err() != nil {
 			return a, nil, stopped(ctx)
@@ -157,7 +161,7 @@ func (s *asking) handle(ctx context.Context, a *answer, e *ModelError) error {
 	case e.Kind == Invalid:
 		return modelFailed(e)
 	case e.Kind == TooLong:
-		return tooLong(e)
+		return s.r.refusedAsTooLong(e, a.sent)
 	case e.Kind == Refused, s.tries >= maxTries, s.cuts > maxCuts, s.stalls > maxStalls:
 		return s.next(e, begun)
 	}
@@ -211,7 +215,7 @@ func (s *asking) exhausted(e *ModelError) error {
 	return modelFailed(e)
 }
 
-func tooLong(e *ModelError) error {
+func tooLong(e error) error {
 	return &failure{code: CodeTooLong, cause: e, message: "This conversation has become too long for the model. " +
 		"Start a new conversation, and begin with the facts that it needs."}
 }

@@ -26,6 +26,12 @@ type run struct {
 	undecided      []agui.ToolCall // calls that the model began and the dispatcher has not received
 	usage          []agui.Usage
 	model          int               // the position of the model in use
+	trimmed        *agui.Trimmed     // what the model is not sent; nil: it is sent everything
+	untold         bool              // no mark records trimmed yet
+	most           int               // the budget of the input in tokens after a request was too long; 0: none
+	halved         bool              // a request was too long
+	counted        int               // the input tokens of the last call, 0 if unknown
+	countedUpTo    int               // how many messages that call had
 	streak         streak            // equal calls in a row
 	paused         time.Duration     // all pauses after failures of models
 	marks          []agui.Answer     // of the answers of all attempts
@@ -39,7 +45,7 @@ type run struct {
 func newRun(ctx context.Context, c Config) *run {
 	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits(),
 		usage: agui.TokensOf(c.Log), marks: agui.Answers(c.Log), keep: keptIn(c.Log)}
-	r.model = position(c.Models, r.marks)
+	r.model, r.trimmed = position(c.Models, r.marks), trimmedIn(r.marks)
 	r.streak = streakIn(c.Log, r.mayRepeat)
 	if r.newID == nil {
 		r.newID = func() string { return rand.Text()[:16] } // 80 bits, short because log records repeat ids
@@ -104,15 +110,16 @@ func (r *run) remember(a *answer, results []agui.Message) {
 func (r *run) lastMark() agui.Answer { return r.marks[len(r.marks)-1] }
 
 // request makes the request of the next model call.
-func (r *run) request() Request {
+func (r *run) request() (Request, error) {
+	messages, err := r.window()
 	request := Request{
-		System: r.c.System, Messages: append(slices.Clone(r.history), nudge(r.marks)...), Keep: maps.Clone(r.keep),
+		System: r.c.System, Messages: append(messages, nudge(r.marks)...), Keep: maps.Clone(r.keep),
 		Settings: r.c.Settings, UserHash: r.c.UserHash,
 	}
 	if r.c.Tools != nil {
 		request.Tools = r.c.Tools.Specs()
 	}
-	return request
+	return request, err
 }
 
 // cutAnswer returns the events that close the answer that the model is in the middle of, and records that none of its
