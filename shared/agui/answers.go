@@ -56,6 +56,15 @@ type Waiting struct {
 	Until int64  `json:"untilMs,omitempty"` // the time of the next try, in ms since the epoch
 }
 
+// WaitingOf decodes CUSTOM carrel.waiting. It returns nil for any other event.
+func WaitingOf(e Event) *Waiting {
+	var w Waiting
+	if e.Type != Custom || e.Name != CustomWaiting || json.Unmarshal(e.Value, &w) != nil {
+		return nil
+	}
+	return &w
+}
+
 // CustomEvent makes a CUSTOM event.
 func CustomEvent(name string, value any) Event {
 	b, err := json.Marshal(value)

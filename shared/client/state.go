@@ -43,6 +43,7 @@ type State struct {
 	Interrupts []agui.Interrupt `json:"interrupts"`
 	Erased     bool             `json:"erased"`            // everything of the user is erased
 	Failure    *Notice          `json:"failure,omitempty"` // the failure of the last run
+	Waiting    *agui.Waiting    `json:"waiting,omitempty"` // for what the active run waits, by its last event
 	Lagging    bool             `json:"lagging"`           // events are missing or may be
 	// Gap is the number of events that are known to be missing.
 	Gap chat.Seq `json:"gap"`
@@ -66,7 +67,7 @@ func (v *View) State() State {
 		Queued: []chat.RunID{}, Sending: []chat.RunID{}, Threads: make([]wire.ThreadInfo, 0, len(v.list)),
 		Lagging: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
 		Gap: max(0, t.head-t.cursor.Seq), Truncated: t.truncated, Interrupts: t.openInterrupts(), Erased: v.erased,
-		Failure: t.failure, Before: t.before, listing: v.requests.list}
+		Failure: t.failure, Waiting: t.waiting, Before: t.before, listing: v.requests.list}
 	s.Runs = t.headers.of(&t.fold, s.Messages)
 	active, queued := t.runs()
 	s.Active, s.Queued = active, append(s.Queued, queued...)

@@ -30,6 +30,7 @@ type thread struct {
 	adopted    int64               // the connection's n when a first frame gave the epoch; 0 once a ready has it
 
 	over       map[chat.RunID]bool // shared with the view: runs that have ended
+	waiting    *agui.Waiting       // for what the run waits, by its last event
 	speaking   chat.RunID          // the run that has begun and not ended, by its applied events
 	failure    *Notice             // of the last run that began, if it failed
 	active     chat.RunID          // of the last ready, like queued
@@ -94,6 +95,7 @@ func (t *thread) apply(f *wire.Events) {
 		t.cursor.Seq++
 		t.headers.follow(f.RunID, t.cursor.Seq, e)
 		t.interrupts.follow(e)
+		t.waiting = agui.WaitingOf(e)
 		switch e.Type {
 		case agui.RunStarted:
 			t.failure = nil
@@ -176,6 +178,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 	}
 	t.truncated = epoch != "" && t.cursor.Seq > 0
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
+	t.waiting = nil
 	t.headers = headers{}
 	t.before, t.interrupts.open = 0, nil
 }

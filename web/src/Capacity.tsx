@@ -8,7 +8,14 @@ const LATE = 10_000;
 export function Capacity({ thread }: { readonly thread: ThreadState }) {
   // While events may be missing, the run may have begun.
   const run = thread.lagging ? undefined : thread.starting;
+  if (thread.active !== undefined && thread.waiting) return <Waiting why={thread.waiting.why} />;
   return run === undefined ? null : <Late key={run} />;
+}
+
+/** What a person is told while the run waits for its model. */
+function Waiting({ why }: { readonly why: string }) {
+  const text = { thinking: "The model is thinking.", trying_another_model: "The model does not answer. Another one is asked." }[why] ?? "The model has too many requests. Your message is kept, and is asked again in a moment.";
+  return <div role="status"><p className="ending caption">{text}</p></div>;
 }
 
 function Late() {

@@ -27,13 +27,22 @@ export function Question() {
 
 /** What the agent said and did. */
 export function Answer() {
-  const { incomplete, cut, run } = useStanding();
+  const { incomplete, again, cut, filtered, run } = useStanding();
   const text = useAuiState(({ message }) => message.content.map((part) => (part.type === "text" ? part.text : "")).join(""));
   const called = useAuiState(({ message }) => message.content.some((part) => part.type === "tool-call"));
   const running = useAuiState(({ message }) => message.status?.type === "running");
+  const parts = <MessagePrimitive.Parts components={{ Text: Markdown, Reasoning, Empty: Thinking, tools: { Fallback: ToolCall } }} />;
+  if (again) {
+    return (
+      <MessagePrimitive.Root className="message assistant" aria-label="An earlier try" role="article">
+        <details><summary>An earlier try, which was cut off</summary>{parts}</details>
+      </MessagePrimitive.Root>
+    );
+  }
   return (
     <MessagePrimitive.Root className="message assistant" aria-label="Agent" role="article">
-      <MessagePrimitive.Parts components={{ Text: Markdown, Reasoning, Empty: Thinking, tools: { Fallback: ToolCall } }} />
+      {parts}
+      {filtered && <p className="caption">The model's content policy withheld this answer. Put the question in other words.</p>}
       {incomplete && <p className="caption">This answer was cut off.</p>}
       {cut && <p className="caption">The answer reached its longest length. Ask the agent to go on.</p>}
       {text !== "" && !called && !running && <Copy what="answer" text={() => text} />}

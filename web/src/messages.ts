@@ -1,4 +1,5 @@
 import type { ThreadMessageLike } from "@assistant-ui/react";
+import { earlierTries } from "carrel-client";
 import type { Message, MessageRun, QueuedRun, ThreadState } from "carrel-client";
 
 type Part = Exclude<ThreadMessageLike["content"], string>[number];
@@ -8,6 +9,10 @@ export interface Standing {
   readonly state?: QueuedRun["state"];
   readonly runId?: string;
   readonly incomplete?: boolean;
+  /** The answer was given again. */
+  readonly again?: boolean;
+  /** A content policy withheld the answer. */
+  readonly filtered?: boolean;
   /** The model's answer reached the maximum length. */
   readonly cut?: boolean;
   /** For the last message of an ended run: its start, its agent and its model. */
@@ -25,6 +30,7 @@ interface Made {
   readonly like: ThreadMessageLike;
   readonly results: readonly (Result | undefined)[];
   readonly run: MessageRun | undefined;
+  readonly again: boolean;
 }
 
 /**
@@ -39,12 +45,13 @@ export class Likes {
     const shown: ThreadMessageLike[] = [];
     const results = new Map<string, Result>();
     const said = new Set([thread.active]);
+    const tries = earlierTries(thread.messages);
     // Backwards: a result belongs to the nearest call of its id before it.
     for (const message of thread.messages.toReversed()) {
       if (message.role === "tool") results.set(message.toolCallId ?? "", this.#result(message));
       else {
         const run = message.role === "user" ? undefined : thread.runs.get(message.id);
-        shown.push(this.#like(message, results, said.has(run?.runId) ? undefined : run));
+        shown.push(this.#like(message, results, said.has(run?.runId) ? undefined : run, tries.has(message.id)));
         if (run) said.add(run.runId);
       }
       for (const call of message.toolCalls ?? []) results.delete(call.id);
@@ -56,12 +63,12 @@ export class Likes {
     return shown;
   }
 
-  #like(message: Message, all: ReadonlyMap<string, Result>, run: MessageRun | undefined): ThreadMessageLike {
+  #like(message: Message, all: ReadonlyMap<string, Result>, run: MessageRun | undefined, again: boolean): ThreadMessageLike {
     const results = (message.toolCalls ?? []).map(({ id }) => all.get(id));
     const made = this.#made.get(message);
-    if (made && made.run === run && made.results.every((result, i) => result === results[i])) return made.like;
-    const like = toLike(message, results, run && { run });
-    this.#made.set(message, { like, results, run });
+    if (made && made.run === run && made.again === again && made.results.every((result, i) => result === results[i])) return made.like;
+    const like = toLike(message, results, { ...(run && { run }), ...(again && { again }) });
+    this.#made.set(message, { like, results, run, again });
     return like;
   }
 
@@ -76,7 +83,7 @@ function toLike(message: Message, results: readonly (Result | undefined)[], stan
   const { incomplete, stop } = ours(message);
   return {
     id: message.id, role: message.role === "user" ? "user" : "assistant", content: parts(message, results),
-    metadata: { custom: { ...standing, ...(incomplete === true && { incomplete }), ...(stop === "max_tokens" && { cut: true }) } },
+    metadata: { custom: { ...standing, ...(incomplete === true && { incomplete }), ...(stop === "max_tokens" && { cut: true }), ...(stop === "filtered" && { filtered: true }) } },
   };
 }
 

@@ -31,6 +31,20 @@ it("says that an answer was cut off", () => {
   expect(likes).toMatchObject([{ metadata: { custom: { incomplete: true } } }]);
 });
 
+it("folds an answer that was cut and given again, with all its messages", () => {
+  const again = { carrel: { incomplete: true, again: true, continues: "a" } };
+  const messages: Message[] = [
+    { id: "q", role: "user", content: "q" },
+    { id: "a", role: "assistant", content: "half", toolCalls: [call("c1", "clock")] },
+    { id: "r", role: "tool", content: "not made", toolCallId: "c1", metadata: again },
+    { id: "b", role: "assistant", content: "whole" },
+  ];
+  const folded = (of: Message[]) => toLikes(thread(of)).map(({ metadata }) => metadata?.custom?.again === true);
+  expect(folded(messages)).toEqual([false, true, false]);
+  expect(folded(messages.slice(0, 3))).toEqual([false, false]); // nothing replaces it
+  expect(folded([...messages.slice(0, 3), { id: "n", role: "user", content: "next" }, messages[3]!])).toEqual([false, false, false, false]);
+});
+
 it("converts only changed messages again", () => {
   const likes = new Likes();
   const question: Message = { id: "a", role: "user", content: "q" };

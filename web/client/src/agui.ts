@@ -10,6 +10,7 @@ import type { RunOptions } from "./contract.ts";
 import type { AgentEvent, Interrupt, Resume } from "./events.ts";
 import { timedId } from "./ids.ts";
 import type { ThreadState } from "./state.ts";
+import { earlierTries } from "./tries.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
   /** A connected client. The agent opens its thread on it, so each agent needs a client of its own. */
@@ -210,8 +211,10 @@ function askedBy({ metadata }: Interrupt): unknown {
   return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
 }
 
+/** The messages without earlier tries at an answer, which a stock client would show beside it. */
 function snapshot(thread: ThreadState | undefined, messages = thread?.messages ?? []): BaseEvent {
-  return { type: EventType.MESSAGES_SNAPSHOT, messages: messages.map((one) => toRestored(one, thread?.runs)) } as BaseEvent;
+  const tries = earlierTries(messages);
+  return { type: EventType.MESSAGES_SNAPSHOT, messages: messages.filter(({ id }) => !tries.has(id)).map((one) => toRestored(one, thread?.runs)) } as BaseEvent;
 }
 
 function runError(message: string, code: string): BaseEvent {

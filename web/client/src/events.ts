@@ -60,6 +60,10 @@ export interface AgentEvent {
   readonly content?: string;
   /** Of RUN_FINISHED and RUN_ERROR. */
   readonly usage?: readonly Usage[];
+  /** Of a CUSTOM event. */
+  readonly name?: string;
+  /** Of a CUSTOM event. */
+  readonly value?: unknown;
 }
 
 /** The tokens that one model used in a run. */

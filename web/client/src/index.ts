@@ -11,6 +11,7 @@ export type { Notice } from "./threadviews.ts";
 export { isBlank } from "./chars.ts";
 export { timedId } from "./ids.ts";
 export { Folder } from "./fold.ts";
+export { earlierTries } from "./tries.ts";
 export { approve, refuse } from "./interrupts.ts";
 export { textKey, visibleLine, visibleText } from "./visible.ts";
 export type { Cursor, WhenBusy } from "./client-frames.ts";

@@ -37,6 +37,8 @@ export interface ThreadState {
   readonly queue: readonly QueuedRun[];
   /** Why the last run failed; gone when the next one starts. */
   readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };
+  /** For what the active run waits, by its last event: `busy` (the model accepts no request until then), `thinking`, `trying_another_model`. */
+  readonly waiting?: { readonly why: string; readonly untilMs?: number };
   /** The last run was stopped; gone when the next one starts. */
   readonly stopped: boolean;
   /** The open interrupts: the thread accepts a run only with responses to all of them. */

@@ -23,6 +23,7 @@ export class ThreadView {
   #more = false;
   #before: number | undefined;
   #failure: ThreadState["failure"];
+  #waiting: ThreadState["waiting"];
   #stopped = false;
   #truncated = false;
   readonly #interrupts = new Interrupts();
@@ -197,7 +198,7 @@ export class ThreadView {
     return {
       threadId: this.id, loaded: this.#loaded, lagging: helloPending || this.gap, gap: this.gapEvents, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
       interrupts: this.#interrupts.openExcept([...this.#accepted, ...sending]),
-      ...(this.#truncated && { truncated: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }),
+      ...(this.#truncated && { truncated: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }), ...(this.#waiting && { waiting: this.#waiting }),
     };
   }
 
@@ -237,6 +238,7 @@ export class ThreadView {
     this.#more = false;
     this.#before = undefined;
     this.#started = undefined;
+    this.#waiting = undefined;
     this.#failure = undefined;
     this.#stopped = false;
     this.#interrupts.set();
@@ -271,6 +273,7 @@ export class ThreadView {
       this.#fold.add(event);
       this.#headers.event(event, frame.runId, seq);
       this.#interrupts.event(event);
+      this.#waiting = waitingOf(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";
@@ -292,6 +295,13 @@ export class ThreadView {
     if (this.#started?.runId === runId) this.#started = undefined;
     this.#accepted = this.#accepted.filter((r) => r.runId !== runId);
   }
+}
+
+/** For what a run waits, if its event says so. */
+function waitingOf({ name, value }: AgentEvent): ThreadState["waiting"] {
+  if (name !== "carrel.waiting" || typeof value !== "object" || value === null) return undefined;
+  const { why, untilMs } = value as { readonly why?: unknown; readonly untilMs?: unknown };
+  return typeof why === "string" ? { why, ...(typeof untilMs === "number" && { untilMs }) } : undefined;
 }
 
 function last(frame: Events): number {

@@ -127,7 +127,7 @@ export class Scenario {
       messages: thread?.messages ?? [], runs: Object.fromEntries(thread?.runs ?? []), active: thread?.active ?? "", starting: thread?.starting ?? "",
       queued: thread?.queue.filter((run) => run.state === "queued").map((run) => run.runId) ?? [],
       interrupts: thread?.interrupts ?? [], erased: this.#view.erased,
-      sending, status, threads: list.rows, notices, failure: thread?.failure,
+      sending, status, threads: list.rows, notices, failure: thread?.failure, waiting: thread?.waiting,
     };
   }
 }
