@@ -96,6 +96,7 @@ type Limits struct {
 	ModelCalls  int           // model calls of one run
 	ToolCalls   int           // tool calls of one run
 	Events      int           // events of one run
+	Tokens      int           // tokens of one run's model calls, input and output; 0: no limit
 	OutputBytes int           // bytes of all deltas and tool results of one run
 	MemoryBytes int           // memory of the run's process, above what it used when the run began
 	Retention   time.Duration // of a thread's events; transcripts keep the messages

@@ -27,6 +27,7 @@ const (
 	CodeTimeLimit  = "time_limit"
 	CodeModelCalls = "model_call_limit"
 	CodeToolCalls  = "tool_call_limit"
+	CodeTokens     = "token_limit"
 	CodeEvents     = "event_limit"
 	CodeOutput     = "output_limit"
 	CodeMemory     = "memory_limit"

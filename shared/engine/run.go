@@ -116,6 +116,9 @@ func (r *run) request() (Request, error) {
 		System: r.c.System, Messages: append(messages, nudge(r.marks)...), Keep: maps.Clone(r.keep),
 		Settings: r.c.Settings, UserHash: r.c.UserHash,
 	}
+	if err == nil {
+		request.Settings.MaxTokens, err = r.output()
+	}
 	if r.c.Tools != nil {
 		request.Tools = r.c.Tools.Specs()
 	}

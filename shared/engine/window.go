@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -185,4 +186,27 @@ func (r *run) refusedAsTooLong(e *ModelError, sent []agui.Message) error {
 	}
 	r.most = max(1, whole/2)
 	return nil
+}
+
+// leastOutput is how many tokens an answer needs at least. With less left of the run's limit the run ends.
+const leastOutput = 256
+
+// output returns the most tokens that the next answer may have: the setting, or less if the run's limit of tokens
+// leaves less. 0 is the model's default.
+func (r *run) output() (int, error) {
+	most := r.c.Settings.MaxTokens
+	if r.limits.Tokens == 0 {
+		return most, nil
+	}
+	left := r.limits.Tokens
+	for _, u := range r.usage {
+		left -= u.InputTokens + u.OutputTokens
+	}
+	if left < leastOutput {
+		return 0, limitReached(CodeTokens, "tokens", r.limits.Tokens)
+	}
+	if most == 0 {
+		most = cmp.Or(r.c.Models[r.model].MaxOutput, defaultOutput)
+	}
+	return min(most, left), nil
 }

@@ -113,3 +113,19 @@ func TestWindow_TooLong(t *testing.T) {
 		t.Errorf("ended with %+v after %d model calls", end, len(always.asked))
 	}
 }
+
+// The limit of tokens counts all attempts. It bounds the output of the next answer, and ends the run.
+func TestRun_TokenLimit(t *testing.T) {
+	call := func(in int) []engine.Delta {
+		return []engine.Delta{start("echo"), args(`{"say":"a"}`), used("m", in, 0), stop(engine.StopTools)}
+	}
+	m := says(call(500), call(400), call(1))
+	f := setUp(t, m, chat.Limits{Tokens: 1000})
+	f.config.Log = []agui.Event{agui.CustomEvent(agui.CustomAnswer, agui.Answer{N: 1, Stop: "tools", Calls: 1,
+		Model: "m", Usage: &agui.Usage{InputTokens: 50, OutputTokens: 50}})}
+	end := f.run()
+	if end.Code != engine.CodeTokens || len(m.asked) != 2 || m.asked[0].Settings.MaxTokens != 900 ||
+		m.asked[1].Settings.MaxTokens != 400 {
+		t.Errorf("ended with %+v after %d model calls", end, len(m.asked))
+	}
+}

@@ -2,6 +2,7 @@ package scripted
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -71,7 +72,7 @@ func (p *player) step(s step) {
 	case recite:
 		p.emit(engine.Delta{Text: s.text})
 	case keep:
-		p.emit(engine.Delta{Keep: s.text})
+		p.emit(engine.Delta{Keep: "carrel/scripted@v1:" + base64.StdEncoding.EncodeToString([]byte(s.text))})
 	case usage:
 		p.usage = agui.Usage{InputTokens: s.n, OutputTokens: s.size}
 	case alive:

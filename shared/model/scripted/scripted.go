@@ -13,7 +13,7 @@
 //	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere
 //	                          in a line, as a model does that obeys every text it reads
 //	/recite                   answers with the whole request: instructions, names of tools, the conversation
-//	/keep data                gives data that the provider wants back (engine.Delta.Keep)
+//	/keep data                gives these data, encoded, as what the provider wants back (Delta.Keep)
 //	/usage in out             reports these numbers of tokens in place of the counted ones
 //	/alive n ms               gives n signs of life without content, each after this time
 //	/fail how [n [ms]]        fails here, the first n times that this answer is requested (default: every time):
