@@ -27,7 +27,7 @@ func adapterIDGuards() []guard {
 		},
 		{
 			name: "agui: a stock client is shown its own ids, restated", file: "web/client/src/agui.ts", test: test,
-			from: `messages.map((one) => toRestored(one, thread?.runs)) }`, to: `messages }`,
+			from: `.map((one) => toRestored(one, thread?.runs)) }`, to: ` }`,
 		},
 		{
 			name: "agui: a message that was sent is not sent again", file: "web/client/src/agui-input.ts", test: test,
