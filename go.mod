@@ -8,6 +8,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.15
 	github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue v1.21.4 // the last one without schemas: docs/performance.md
 	github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi v1.29.10
+	github.com/aws/aws-sdk-go-v2/service/bedrockruntime v1.62.0 // the last one without schemas: docs/performance.md
 	github.com/aws/aws-sdk-go-v2/service/dynamodb v1.68.0 // the last one without schemas: docs/performance.md
 	github.com/aws/aws-sdk-go-v2/service/lambda v1.108.0 // the last one without schemas: docs/performance.md
 	github.com/aws/smithy-go v1.28.8

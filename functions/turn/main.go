@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/awsenv"
@@ -34,7 +36,7 @@ func build(env *boot.Env) *handler {
 	self := env.Require("AWS_LAMBDA_FUNCTION_NAME")
 	set, err := agents.Definitions()
 	env.Check(err)
-	registry, err := agent.NewRegistry(set, modelsOf(env, log))
+	registry, err := agent.NewRegistry(set, modelsOf(env, awsenv.Streaming(c), now, log))
 	env.Check(err)
 	tools, err := sharedTools(now)
 	env.Check(err)
@@ -57,8 +59,9 @@ func build(env *boot.Env) *handler {
 }
 
 // modelsOf returns a function that makes the models of an agent.
-func modelsOf(env *boot.Env, log *slog.Logger) func(agent.Definition) ([]engine.Candidate, error) {
-	all, err := models.New(models.Config{File: agents.Models(), Getenv: env.Optional, Log: log})
+func modelsOf(env *boot.Env, c aws.Config, now func() time.Time,
+	log *slog.Logger) func(agent.Definition) ([]engine.Candidate, error) {
+	all, err := models.New(models.Config{File: agents.Models(), Getenv: env.Optional, AWS: c, Now: now, Log: log})
 	return func(d agent.Definition) ([]engine.Candidate, error) {
 		if err != nil {
 			return nil, err

@@ -41,6 +41,12 @@ func table() map[string]allowed {
 		"model":   {ours: []string{"chars", "agui", "engine"}},
 		"model/facts": {
 			outside: []string{"go.yaml.in/yaml/v3"}},
+		"model/bedrock": {ours: []string{"agui", "engine", "tool"},
+			outside: []string{awsSDK + "/aws", awsSDK + "/service/bedrockruntime", "github.com/aws/smithy-go"}},
+		"model/internal/secret": {
+			outside: []string{awsSDK + "/aws"}},
+		"model/models": {ours: []string{"engine"},
+			outside: []string{awsSDK + "/aws"}},
 		"monitor": {ours: []string{"chat"}},
 		"client":  {ours: []string{"chat", "agui", "wire"}, outside: []string{"github.com/coder/websocket"}},
 		"awsenv":  {outside: []string{awsSDK + "/aws", awsSDK + "/credentials"}},

@@ -41,6 +41,7 @@ func links() []link {
 		{awsSDK + "/service/dynamodbstreams", withTable, "attributevalue converts its types too"},
 		{awsSDK + "/service/apigatewaymanagementapi", "connect message turn sweep", "posts to connections"},
 		{awsSDK + "/service/lambda", withInvoker, "invokes turn"},
+		{awsSDK + "/service/bedrockruntime", "turn", "calls the models of Bedrock"},
 		{awsSDK + "/service/sts", "turn sweep", "credentials that reach one user's data only"},
 		{"github.com/google/jsonschema-go", "message turn", "package tool, which the agents of package agent name"},
 		{"go.yaml.in/yaml/v3", "message turn", "package agent reads the definitions of the agents"},

@@ -33,7 +33,7 @@ func Config(getenv Getenv) (aws.Config, error) {
 	c := aws.Config{
 		Region:        getenv("AWS_REGION"),
 		Credentials:   credentials.NewStaticCredentialsProvider(id, secret, session),
-		HTTPClient:    newHTTPClient(),
+		HTTPClient:    newHTTPClient(requestTimeout),
 		ConfigSources: []any{endpoints{getenv}},
 	}
 	if url := getenv("AWS_ENDPOINT_URL"); url != "" {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // requestTimeout bounds one attempt of any AWS call. The caller's context bounds all attempts together.
@@ -17,9 +19,16 @@ const requestTimeout = 10 * time.Second
 // with "use of closed network connection", which the SDK's retries hide as latency.
 type client struct{ http http.Client }
 
-func newHTTPClient() *client {
+// Streaming returns c with an HTTP client that does not bound the time of an answer, for services that stream answers
+// for minutes. The context of each call must bound it.
+func Streaming(c aws.Config) aws.Config {
+	c.HTTPClient = newHTTPClient(0)
+	return c
+}
+
+func newHTTPClient(timeout time.Duration) *client {
 	return &client{http.Client{
-		Timeout: requestTimeout,
+		Timeout: timeout,
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,10 +57,19 @@ func failures() []failure {
 		{name: "unavailable", reply: status(503, overloaded), want: engine.Overloaded},
 		{name: "a proxy's page", reply: page(502), want: engine.Overloaded},
 		{name: "P13 a page with status 200", reply: page(200), want: engine.Overloaded},
-		{name: "wrong key", reply: status(401, word("invalid_api_key")), want: engine.Refused},
-		{name: "not allowed", reply: status(403, word("permission_error")), want: engine.Refused},
+		{name: "wrong key", reply: status(401, func(p provider) string {
+			return cmp.Or(p.wrongKey,
+				"invalid_api_key")
+		}), want: engine.Refused},
+		{name: "not allowed", reply: status(403, func(p provider) string {
+			return cmp.Or(p.notAllowed,
+				"permission_error")
+		}), want: engine.Refused},
 		{name: "no such model", reply: status(404, func(p provider) string { return p.noModel }), want: engine.Refused},
-		{name: "a wrong request", reply: status(400, word("invalid_request_error")), want: engine.Invalid},
+		{name: "a wrong request", reply: status(400, func(p provider) string {
+			return cmp.Or(p.invalid,
+				"invalid_request_error")
+		}), want: engine.Invalid},
 		{name: "too long", reply: func(p provider) modeltest.Reply {
 			return modeltest.Reply{Status: 400, Code: p.tooLong,
 				Say: "prompt is too long: 250000 tokens > 200000 maximum"}
@@ -102,7 +112,7 @@ func leaks(text string) bool {
 // With LogText the operator reads what the provider says, and never a key.
 func TestFailures_LogText(t *testing.T) {
 	each(t, func(t *testing.T, p provider) {
-		s := modeltest.New(t, p.wire, modeltest.Reply{Status: 400, Code: "invalid_request_error"})
+		s := modeltest.New(t, p.wire, modeltest.Reply{Status: 400, Code: cmp.Or(p.invalid, "invalid_request_error")})
 		got := collect(t, t.Context(), p.make(s.URL, everything(), true), question())
 		if text := fmt.Sprint(got.err); !strings.Contains(text, prompt) || strings.Contains(text, secret) {
 			t.Errorf("the error is %q, want the provider's text without the key", text)

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -95,7 +96,8 @@ func TestKeep_SentBack(t *testing.T) {
 				for _, part := range parts {
 					for _, want := range []string{part.Signature, part.Redacted} {
 						sealed := modeltest.Sealed(modeltest.Model, part.Reasoning)
-						if want != "" && !contains(body, want) && !contains(body, sealed) {
+						bytes := base64.StdEncoding.EncodeToString([]byte(want)) // as Bedrock's JSON has it
+						if want != "" && !contains(body, want) && !contains(body, sealed) && !contains(body, bytes) {
 							t.Errorf("the request lacks the reasoning %q:\n%s", want, body)
 						}
 					}

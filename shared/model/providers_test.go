@@ -4,8 +4,13 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"carrel/shared/awsenv"
 	"carrel/shared/engine"
 	"carrel/shared/model/anthropic"
+	"carrel/shared/model/bedrock"
 	"carrel/shared/model/facts"
 	"carrel/shared/model/modeltest"
 	"carrel/shared/model/openai"
@@ -25,6 +30,7 @@ type provider struct {
 	over func(c *http.Client) engine.Model // with this client
 	// code returns the provider's word for a failure.
 	throttled, overloaded, tooLong, noModel string
+	invalid, notAllowed, wrongKey           string // "": OpenAI's words
 	keeps                                   bool   // it sends data that later calls need
 	prefix                                  string // of that data
 }
@@ -53,7 +59,7 @@ func providers() []provider {
 	for _, preset := range []string{"openai", "azure", "gemini", "vllm", "ollama", "llamacpp"} {
 		all = append(all, chat(preset))
 	}
-	all = append(all, responses(), messages())
+	all = append(all, responses(), messages(), converse())
 	return all
 }
 
@@ -74,6 +80,24 @@ func responses() provider {
 		return openai.New(c)
 	}
 	return p
+}
+
+// converse returns the provider that speaks Bedrock's ConverseStream.
+func converse() provider {
+	model := func(url string, client aws.HTTPClient, f facts.Facts, logText bool) engine.Model {
+		return bedrock.New(bedrock.Config{Provider: "bedrock", Model: "eu." + modeltest.Model, URL: url, Facts: f,
+			LogText: logText, AWS: aws.Config{Region: "eu-central-1", HTTPClient: client,
+				Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", secret, "")}})
+	}
+	return provider{name: "converse", wire: modeltest.Converse, keeps: true,
+		prefix: "bedrock/" + modeltest.Model + "@v1:", throttled: "ThrottlingException",
+		overloaded: "InternalServerException", tooLong: "ValidationException", noModel: "ResourceNotFoundException",
+		invalid: "ValidationException", notAllowed: "AccessDeniedException", wrongKey: "UnrecognizedClientException",
+		make: func(url string, f facts.Facts, logText bool) engine.Model {
+			return model(url, awsenv.Streaming(aws.Config{}).HTTPClient, f, logText)
+		}, over: func(client *http.Client) engine.Model {
+			return model("http://model.test", client, facts.Facts{}, false)
+		}}
 }
 
 // messages returns the provider that speaks Anthropic's Messages.

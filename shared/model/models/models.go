@@ -9,11 +9,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"carrel/shared/engine"
 	"carrel/shared/model/anthropic"
+	"carrel/shared/model/bedrock"
 	"carrel/shared/model/facts"
 	"carrel/shared/model/internal/exchange"
+	"carrel/shared/model/internal/secret"
 	"carrel/shared/model/openai"
 	"carrel/shared/model/scripted"
 )
@@ -34,7 +39,11 @@ type Config struct {
 	// default to the built-in model; OPENAI_BASE_URL and ANTHROPIC_BASE_URL, which replace the addresses of openai and
 	// anthropic; LOG_PROVIDER_TEXT, which is on or off; and the keys of the endpoints.
 	Getenv func(name string) string
-	Log    *slog.Logger
+	// AWS has Region and credentials, for Bedrock and for the secret that PROVIDER_SECRET names. Its HTTP client must
+	// not bound the time of an answer.
+	AWS aws.Config
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Models are the models of a deployment. They are immutable and safe for concurrent use.
@@ -44,6 +53,7 @@ type Models struct {
 	client    *http.Client
 	logText   bool
 	fallbacks []string
+	secret    *secret.Secret // nil: the keys are environment variables
 }
 
 // New reads the configuration. It makes no request.
@@ -53,14 +63,21 @@ func New(c Config) (*Models, error) {
 		return nil, err
 	}
 	m := &Models{c: c, file: file, client: exchange.NewClient(), fallbacks: list(c.Getenv("FALLBACK_MODELS"))}
+	var errs []error
 	switch text := c.Getenv("LOG_PROVIDER_TEXT"); text {
 	case "on":
 		m.logText = true
 	case "", "off":
 	default:
-		return nil, fmt.Errorf("LOG_PROVIDER_TEXT must be on or off, not %q", text)
+		errs = append(errs, fmt.Errorf("LOG_PROVIDER_TEXT must be on or off, not %q", text))
 	}
-	return m, nil
+	if arn := c.Getenv("PROVIDER_SECRET"); arn != "" {
+		m.secret, err = secret.New(c.AWS, arn, c.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER"), c.Now)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("PROVIDER_SECRET: %w", err))
+		}
+	}
+	return m, errors.Join(errs...)
 }
 
 // list splits a list at spaces and commas.
@@ -139,8 +156,9 @@ func (m *Models) candidate(name string) (engine.Candidate, error) {
 	case facts.Messages:
 		c.Model = anthropic.New(anthropic.Config{Provider: e.Name, Model: model, URL: e.URL, Key: key, Facts: f,
 			Client: m.client, Log: m.c.Log, LogText: m.logText})
-	default:
-		return c, fmt.Errorf("the API %s is not there yet", e.API)
+	case facts.Converse:
+		c.Model = bedrock.New(bedrock.Config{Provider: e.Name, Model: model, AWS: m.c.AWS, URL: e.URL, Facts: f,
+			Log: m.c.Log, LogText: m.logText})
 	}
 	return c, nil
 }
@@ -160,16 +178,19 @@ func (m *Models) endpoint(name string) (facts.Endpoint, bool) {
 
 // key returns what fetches the key of an endpoint, or nil if it needs none.
 func (m *Models) key(e facts.Endpoint) (exchange.Key, error) {
-	if e.Auth == facts.NoAuth {
+	if e.Auth == facts.NoAuth || e.API == facts.Converse {
 		return nil, nil
+	}
+	if m.secret != nil {
+		return func(ctx context.Context, fresh bool) (string, error) { return m.secret.Key(ctx, e.Key, fresh) }, nil
 	}
 	key := m.c.Getenv(e.Variable())
 	if key == "" {
 		if e.Local() {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("%s: the environment variable is not set, and the endpoint %s needs a key", e.Variable(),
-			e.Name)
+		return nil, fmt.Errorf("%s: the environment variable is not set, and the endpoint %s needs a key; on AWS, the "+
+			"parameter ProviderSecret names a secret with it", e.Variable(), e.Name)
 	}
 	return func(context.Context, bool) (string, error) { return key, nil }, nil
 }

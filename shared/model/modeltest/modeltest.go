@@ -21,6 +21,7 @@ const (
 	Chat      Wire = "chat"      // OpenAI Chat Completions, as every compatible server speaks it
 	Responses Wire = "responses" // OpenAI Responses
 	Messages  Wire = "messages"  // Anthropic Messages
+	Converse  Wire = "converse"  // Bedrock ConverseStream
 )
 
 // Reply is what the server does with one request that it accepts. Status, Raw and Answer exclude each other, in this
@@ -120,6 +121,8 @@ func wireOf(w Wire) wire {
 		return responsesWire{}
 	case Messages:
 		return messagesWire{}
+	case Converse:
+		return converseWire{}
 	}
 	panic("no wire " + w)
 }

@@ -118,8 +118,8 @@ func tooLong(status int, text string) bool {
 		`context window|context size|input is too long|too many (input )?tokens`).MatchString(text)
 }
 
-// after returns how long the provider asks to wait. It is 0 if it does not say so in seconds or milliseconds.
-func after(h http.Header) time.Duration {
+// After returns how long the provider asks to wait. It is 0 if it does not say so in seconds or milliseconds.
+func After(h http.Header) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
 		return time.Duration(ms * float64(time.Millisecond))
 	}

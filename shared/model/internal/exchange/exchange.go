@@ -134,7 +134,7 @@ func refused(e Endpoint, r *http.Response) error {
 		return e.Fail(engine.Cut, "the connection was lost within an error", Said{Status: r.StatusCode})
 	}
 	s := Read(body)
-	s.Status, s.RequestID, s.After = r.StatusCode, requestID(r.Header), after(r.Header)
+	s.Status, s.RequestID, s.After = r.StatusCode, requestID(r.Header), After(r.Header)
 	if s.Code == "content_filter" || s.Code == "content_policy_violation" {
 		return ErrFiltered
 	}
