@@ -105,6 +105,17 @@ verify-aws: $(if $(CARREL_STACK),cli-probe) ## check on a deployed stack what th
 	fi; \
 	VERIFY_AWS=1 go test -count=1 -v -run TestDeployed ./infra/local/fidelity
 
+# The deployer runs it once for each model: the first call subscribes to a model of Bedrock, and the errors name missing rights.
+.PHONY: verify-model
+verify-model: ## check a model against its real provider: make verify-model MODEL=openai:gpt-5 OPENAI_API_KEY=...; docs/models.md
+	@if [ -z "$(MODEL)" ]; then \
+	  echo "make verify-model calls a model. Set MODEL=provider:model and the provider's key, such as"; \
+	  echo "  MODEL=openai:gpt-5 OPENAI_API_KEY=...       or, with AWS credentials and AWS_REGION,"; \
+	  echo "  MODEL=bedrock:eu.anthropic.claude-sonnet-4-5-20250929-v1:0"; \
+	  exit 1; \
+	fi
+	@MODEL="$(MODEL)" VERIFY_MODEL=1 go test -count=1 -v -run '^TestVerify' ./shared/model/models
+
 meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
 	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
 

@@ -57,16 +57,16 @@ func granted(t *testing.T, resources object) map[string][]string {
 // short names a resource as one says it.
 func short(resource string) string {
 	return strings.NewReplacer("{Fn::GetAtt:[", "", ",Arn]}", "", "{Fn::Sub:", "", "}}", "}", "${Table.Arn}", "Table",
-		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/", "Api ", "/index/live}", "/index/live", "/index/recent}", "/index/recent",
+		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/", "Api ", "/index/live}",
+		"/index/live", "/index/recent}", "/index/recent",
 		"/@connections/*}", "/@connections/*").Replace(resource)
 }
 
-// Each function has exactly the rights that it uses. The store's calls: connect reads the
-// user's sessions, writes a connection, its owner and its entry, and removes the oldest; disconnect reads the owner and removes
-// all three; message reads and writes threads
-// and runs, in transactions (which need the permission of each action in them). turn and sweep do so as the user's role,
-// which also erases deleted threads and users. turn closes a user's connections. That each of the
-// table's actions is used, and by whom, is shown by infra/audit's matrix.
+// Each function has exactly the rights that it uses. The store's calls: connect reads the user's sessions, writes a
+// connection, its owner and its entry, and removes the oldest; disconnect reads the owner and removes all three;
+// message reads and writes threads and runs, in transactions (which need the permission of each action in them). turn
+// and sweep do so as the user's role, which also erases deleted threads and users. turn closes a user's connections.
+// That each of the table's actions is used, and by whom, is shown by infra/audit's matrix.
 func TestPolicies_EachFunction(t *testing.T) {
 	table := []string{
 		"dynamodb:BatchGetItem Table", "dynamodb:DeleteItem Table", "dynamodb:GetItem Table",
@@ -75,13 +75,18 @@ func TestPolicies_EachFunction(t *testing.T) {
 	asUser := []string{"sts:AssumeRole UserRole", "sts:TagSession UserRole"}
 	post := "execute-api:ManageConnections Api POST/@connections/*"
 	want := map[string][]string{
-		"Authorize":  {},
-		"Connect":    {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:PutItem Table", "dynamodb:UpdateItem Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
+		"Authorize": {},
+		"Connect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:PutItem Table",
+			"dynamodb:UpdateItem Table", "execute-api:ManageConnections Api DELETE/@connections/*", post},
 		"Disconnect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:UpdateItem Table"},
-		"Message":    append(slices.Clone(table), "dynamodb:Query Table/index/recent", "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction TurnFunction"),
-		"Turn":       append(slices.Clone(asUser), "execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction", "lambda:InvokeFunction TurnFunction"),
-		"User":       append(slices.Clone(table), "dynamodb:BatchWriteItem Table"),
-		"Sweep":      append(slices.Clone(asUser), "dynamodb:Query Table/index/live", post, "lambda:InvokeFunction TurnFunction"),
+		"Message": append(slices.Clone(table), "dynamodb:Query Table/index/recent",
+			"execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction TurnFunction"),
+		"Turn": append(append(modelRights(), asUser...),
+			"execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction",
+			"lambda:InvokeFunction TurnFunction"),
+		"User": append(slices.Clone(table), "dynamodb:BatchWriteItem Table"),
+		"Sweep": append(slices.Clone(asUser), "dynamodb:Query Table/index/live", post,
+			"lambda:InvokeFunction TurnFunction"),
 	}
 	got := granted(t, transformed(t))
 	if len(got) != len(want) {
@@ -98,9 +103,11 @@ func TestPolicies_EachFunction(t *testing.T) {
 // The user's role is for turn and sweep, with the user in the session's tag, and reaches what begins with that user.
 func TestPolicies_UserRole(t *testing.T) {
 	resources := transformed(t)
-	equal(t, resources, "{Statement:[{Action:[sts:AssumeRole,sts:TagSession],Condition:{ForAllValues:StringEquals:{aws:TagKeys:[user]},"+
-		"StringLike:{aws:RequestTag/user:?*}},Effect:Allow,Principal:{AWS:[{Fn::GetAtt:[TurnFunctionRole,Arn]},"+
-		"{Fn::GetAtt:[SweepFunctionRole,Arn]}]}}],Version:2012-10-17}", "UserRole", "Properties", "AssumeRolePolicyDocument")
+	equal(t, resources,
+		"{Statement:[{Action:[sts:AssumeRole,sts:TagSession],Condition:{ForAllValues:StringEquals:{aws:TagKeys:[user]},"+
+			"StringLike:{aws:RequestTag/user:?*}},Effect:Allow,Principal:{AWS:[{Fn::GetAtt:[TurnFunctionRole,Arn]},"+
+			"{Fn::GetAtt:[SweepFunctionRole,Arn]}]}}],Version:2012-10-17}", "UserRole", "Properties",
+		"AssumeRolePolicyDocument")
 	equal(t, resources, "null", "UserRole", "Properties", "ManagedPolicyArns")
 	for _, policy := range list(at(resources, "UserRole", "Properties", "Policies")) {
 		for _, statement := range list(at(policy, "PolicyDocument", "Statement")) {
@@ -113,6 +120,33 @@ func TestPolicies_UserRole(t *testing.T) {
 	}
 }
 
+// modelSlots are the resources of the models in the parameter BedrockModels: four, of which each may be empty.
+func modelSlots(arn string) []string {
+	var all []string
+	for i := range 4 {
+		all = append(all,
+			fmt.Sprintf("{Fn::Sub:[%s,{M:{Fn::Select:[%d,{Fn::Split:[ ,{Fn::Sub:${BedrockModels}    }]}]}}]}",
+				arn, i))
+	}
+	return all
+}
+
+func foundationModels() []string {
+	return modelSlots("arn:${AWS::Partition}:bedrock:*::foundation-model/${M}")
+}
+
+// modelRights are turn's rights with the parameters of models, which add one of three policies.
+func modelRights() (all []string) {
+	const call = "bedrock:InvokeModelWithResponseStream "
+	foundation := foundationModels()
+	profiles := modelSlots("arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:" +
+		"inference-profile/${BedrockProfile}.${M}")
+	for _, resource := range append(append(slices.Clone(foundation), foundation...), profiles...) {
+		all = append(all, call+short(resource))
+	}
+	return append(all, "secretsmanager:GetSecretValue "+short("{Ref:ProviderSecret}"))
+}
+
 // A * stands only where a resource has no name yet: connections (IAM cannot distinguish their users), the page's
 // files, and in the refusal of calls without TLS.
 func TestPolicies_Wildcards(t *testing.T) {
@@ -120,6 +154,9 @@ func TestPolicies_Wildcards(t *testing.T) {
 		"Allow {Fn::Sub:arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/POST/@connections/*}",
 		"Allow {Fn::Sub:arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/${Stage}/DELETE/@connections/*}",
 		"Allow {Fn::Sub:${PageFiles.Arn}/*}", "Deny {Fn::Sub:${PageFiles.Arn}/*}", "Deny s3:*", "Deny *",
+	}
+	for _, model := range foundationModels() { // a model of Bedrock is the same in each Region
+		allowed = append(allowed, "Allow "+model)
 	}
 	used := map[string]bool{}
 	var look func(id string, v any)
@@ -156,8 +193,8 @@ func TestPolicies_Wildcards(t *testing.T) {
 	}
 }
 
-// Besides the roles above, API Gateway may invoke the functions of its routes, and the schedule sweep. No other principal may invoke turn for a
-// tenant of its choice, or message with a forged user.
+// Besides the roles above, API Gateway may invoke the functions of its routes, and the schedule sweep. No other
+// principal may invoke turn for a tenant of its choice, or message with a forged user.
 func TestPolicies_Invokers(t *testing.T) {
 	got := map[string]string{}
 	each(t, transformed(t), "AWS::Lambda::Permission", func(_ string, r any) {
@@ -174,7 +211,8 @@ func TestPolicies_Invokers(t *testing.T) {
 	})
 	const gateway = "apigateway.amazonaws.com Api Stage"
 	want := map[string]string{"ConnectFunction": gateway, "MessageFunction": gateway, "DisconnectFunction": gateway,
-		"AuthorizeFunction": "apigateway.amazonaws.com Api", "SweepFunction": "events.amazonaws.com SweepFunctionEachMinute"}
+		"AuthorizeFunction": "apigateway.amazonaws.com Api",
+		"SweepFunction":     "events.amazonaws.com SweepFunctionEachMinute"}
 	if !maps.Equal(got, want) {
 		t.Errorf("may invoke:\n%v\nwant\n%v", got, want)
 	}
