@@ -39,6 +39,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 		return s, err
 	}
 	t.emitter.Deliver(seq, s.first)
+	t.emitter.Broadcast(thread(t.lease.Thread(), chat.ThreadRunning))
 	t.measureBegin()
 	if previous := s.events[:len(s.events)-len(s.first)]; len(previous) > 0 {
 		t.uc.Count(agui.RunStats(previous))

@@ -39,6 +39,9 @@ func TestTurn_SequentialCalls(t *testing.T) {
 		if got := calls.Round("post events"); got != 5 {
 			t.Errorf("RUN_STARTED is posted after %d sequential calls, want 5:\n%s", got, calls)
 		}
+		if got := calls.Round("Query M#"); got != 4 {
+			t.Errorf("the history is read after %d sequential calls, want 4, beside the first record:\n%s", got, calls)
+		}
 	})
 }
 

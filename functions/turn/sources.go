@@ -39,8 +39,7 @@ type sourced struct {
 }
 
 // startRegistry begins to collect all tools of a run: the shared ones, those of the run's user, and those of the
-// sources, if one of the agent's patterns names a source. It returns a function that waits for them. The sources'
-// requests are made while the history is read.
+// sources, if one of the agent's patterns names a source. It returns a function that waits for them.
 func (t *turn) startRegistry(ctx context.Context, patterns []string) func() sourced {
 	registry, err := t.ownRegistry()
 	if err != nil || len(t.sources) == 0 || !strings.Contains(strings.Join(patterns, " "), "/") {

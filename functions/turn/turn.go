@@ -13,6 +13,7 @@ import (
 	"carrel/shared/emit"
 	"carrel/shared/engine"
 	"carrel/shared/monitor"
+	"carrel/shared/parallel"
 	"carrel/shared/store"
 	"carrel/shared/tool"
 	"carrel/shared/usercontext"
@@ -72,12 +73,16 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 		t.log.ErrorContext(ctx, "read the run", "err", err)
 		return t.unreadable(t.now()), nil
 	}
-	s, err := t.begin(ctx)
+	var s start
+	var h history
+	parallel.Do(
+		func() { s, err = t.begin(ctx) },
+		func() { h = t.history(t.uc.Context()) },
+	)
 	if err != nil {
 		return nil, err
 	}
-	t.emitter.Broadcast(thread(t.lease.Thread(), chat.ThreadRunning))
-	terminal, err := t.run(s)
+	terminal, err := t.run(s, h)
 	if err != nil {
 		return nil, err
 	}
@@ -104,9 +109,9 @@ func (t *turn) unreadable(at time.Time) func() []agui.Event {
 func just(e agui.Event) func() []agui.Event { return func() []agui.Event { return []agui.Event{e} } }
 
 // run lets the agent work and returns the terminal event.
-func (t *turn) run(s start) (agui.Event, error) {
+func (t *turn) run(s start, h history) (agui.Event, error) {
 	ctx := t.uc.Context()
-	config, err := t.prepare(ctx, s)
+	config, err := t.prepare(ctx, s, h)
 	if err != nil {
 		return t.fail(context.WithoutCancel(ctx), s, config, err)
 	}
@@ -115,26 +120,24 @@ func (t *turn) run(s start) (agui.Event, error) {
 
 // prepare collects what the engine needs. It returns all parts that it could make, also with an error: fail records the
 // skipped calls through the dispatcher.
-func (t *turn) prepare(ctx context.Context, s start) (engine.Config, error) {
+func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, error) {
 	resolved, errResponses := t.resolved(s)
 	in := t.lease.Input()
 	a, errAgent := t.agents.Agent(in.Agent, in.Grants)
-	collected := t.startRegistry(ctx, a.Tools)
-	history, errHistory := t.history(ctx)
-	all := collected()
+	all := t.startRegistry(ctx, a.Tools)()
 	tools, errTools := t.dispatcherOf(ctx, s, all, a.Tools)
 	if ctx.Err() != nil {
-		errHistory = nil // the engine reports why the run ends
+		h.err = nil // the engine reports why the run ends
 	}
 	return engine.Config{
 		User: t.uc, Agent: a.Name, Tools: tools,
 		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
-		History: append(history, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
+		History: append(h.messages, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))
 		},
-	}, errors.Join(errResponses, errAgent, errTools, errHistory)
+	}, errors.Join(errResponses, errAgent, errTools, h.err)
 }
 
 // modelFailed reports a failure of a model's provider to the operator.
@@ -170,21 +173,27 @@ func (t *turn) fail(ctx context.Context, s start, config engine.Config, cause er
 	}, t.uc.Count(chat.RunStats{})), nil
 }
 
-// history returns the most recent messages of the thread's earlier runs, oldest first.
-func (t *turn) history(ctx context.Context) ([]agui.Message, error) {
+// history holds the most recent messages of the thread's earlier runs, oldest first, or why they cannot be read.
+type history struct {
+	messages []agui.Message
+	err      error
+}
+
+// history reads the history of the thread. The ended runs of a thread do not change, so it may be read at any time
+// after the claim.
+func (t *turn) history(ctx context.Context) (h history) {
 	th := t.lease.Thread()
 	if th.Head == 0 {
-		return nil, nil
+		return h
 	}
 	runs, _, err := t.store.Transcripts(ctx, th, 0, historyMessages)
 	if err != nil {
-		return nil, fmt.Errorf("read the history: %w", err)
+		h.err = fmt.Errorf("read the history: %w", err)
 	}
-	var messages []agui.Message
 	for _, r := range slices.Backward(runs) {
-		messages = append(messages, r.Messages...)
+		h.messages = append(h.messages, r.Messages...)
 	}
-	return messages, nil
+	return h
 }
 
 // end writes the run's end, starts queued runs and notifies the user's connections.
