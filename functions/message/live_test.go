@@ -86,7 +86,8 @@ func (w window) emits(h *store.Lease, live chan<- int, events int) {
 	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: "r1"}}
 	seq, _, err := h.End(w.t.Context(), last)
 	check(err)
-	check(e.Finish(w.t.Context(), seq, last))
+	e.Deliver(seq, last)
+	check(e.Finish(w.t.Context()))
 	check(uc.Close(w.t.Context()))
 	close(live)
 }

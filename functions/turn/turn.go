@@ -14,6 +14,7 @@ import (
 	"carrel/shared/engine"
 	"carrel/shared/monitor"
 	"carrel/shared/parallel"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 	"carrel/shared/tool"
 	"carrel/shared/usercontext"
@@ -196,7 +197,8 @@ func (t *turn) history(ctx context.Context) (h history) {
 	return h
 }
 
-// end writes the run's end, starts queued runs and notifies the user's connections.
+// end writes the run's end. It posts the last record at once, and meanwhile starts queued runs and broadcasts the
+// thread's new status.
 func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	e, err := t.writeEnd(ctx, last)
 	deleted := errors.Is(err, store.ErrDeleted)
@@ -204,29 +206,22 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 		return err
 	}
 	t.measureEnd(e.last)
-	t.startQueued(ctx)
 	if deleted {
+		t.startQueued(ctx)
 		return nil // the deletion has notified the connections already
 	}
-	t.broadcastEnd(ctx, e.thread)
+	t.emitter.Deliver(e.seq, e.last)
+	if queue, ok := t.startQueued(ctx); ok {
+		t.monitor.Count(monitor.SlotsInUse, len(queue.Slots))
+		t.emitter.Broadcast(thread(e.thread, queue.Status(e.thread.ID)))
+	}
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
-	if err := t.emitter.Finish(ctx, e.seq, e.last); err != nil {
+	if err := t.emitter.Finish(ctx); err != nil {
 		t.log.WarnContext(ctx, "post the last events", "err", err) // clients detect the gap and request the events
 	}
 	t.measureDelivery()
 	return nil
-}
-
-// broadcastEnd sends the thread's new status to the user's connections: the thread's next run may be running or queued.
-func (t *turn) broadcastEnd(ctx context.Context, th store.Thread) {
-	queue, err := t.store.RunQueue(ctx)
-	if err != nil {
-		t.log.WarnContext(ctx, "broadcast the thread's status", "err", err) // the next change brings it
-		return
-	}
-	t.monitor.Count(monitor.SlotsInUse, len(queue.Slots))
-	t.emitter.Broadcast(thread(th, queue.Status(th.ID)))
 }
 
 // ended is a run's last record as it was written, and the thread afterwards.
@@ -261,9 +256,10 @@ func (t *turn) durably(ctx context.Context, what string, write func(context.Cont
 	}
 }
 
-// startQueued starts the queued runs that have a free slot now. If it fails, sweep starts them within a minute.
-func (t *turn) startQueued(ctx context.Context) {
-	runs, err := t.store.StartQueued(ctx)
+// startQueued starts the queued runs that have a free slot now, and returns the run queue afterwards. If it fails,
+// sweep starts them within a minute, and the thread's next change brings its status.
+func (t *turn) startQueued(ctx context.Context) (queue runqueue.Queue, ok bool) {
+	runs, queue, err := t.store.StartNext(ctx)
 	if err != nil {
 		t.log.ErrorContext(ctx, "start queued runs", "err", err)
 	}
@@ -272,6 +268,7 @@ func (t *turn) startQueued(ctx context.Context) {
 			t.log.ErrorContext(ctx, "invoke turn", "next", string(run.ID), "err", err)
 		}
 	}
+	return queue, err == nil
 }
 
 // thread describes a thread as the user's thread lists show it.

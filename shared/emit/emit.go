@@ -195,7 +195,7 @@ func (e *Emitter) Sync(ctx context.Context) error {
 }
 
 // Drain flushes the pending events and accepts no more. The caller then writes the terminal record and gives it to
-// Finish.
+// Deliver.
 func (e *Emitter) Drain(ctx context.Context) error {
 	return e.await(ctx, func() (bool, error) {
 		if !e.draining {
@@ -206,10 +206,9 @@ func (e *Emitter) Drain(ctx context.Context) error {
 	})
 }
 
-// Finish posts the run's last record, which is durable already, to each connection that watches the thread. It lists
-// the connections once more, posts the record to new ones, and waits for the posts in progress.
-func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event) error {
-	e.queueRecord(seq, events)
+// Finish lists the connections once more, so that a connection that appeared meanwhile gets the last record too, and
+// waits for the posts in progress. The caller has given the last record to Deliver.
+func (e *Emitter) Finish(ctx context.Context) error {
 	err := e.relist(ctx)
 	if err == nil {
 		err = e.quiet(ctx)
@@ -223,8 +222,8 @@ func (e *Emitter) Finish(ctx context.Context, seq chat.Seq, events []agui.Event)
 	return err
 }
 
-// Deliver posts a record that the caller itself has appended before the first Emit, because its content depended on
-// what the log held.
+// Deliver posts a record that the caller itself has appended: the first and the last of an attempt, because their
+// content depends on what the log holds.
 func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.queueRecord(seq, events) }
 
 // Broadcast posts a frame to all of the user's connections, whatever they watch, in order with the events. Connections

@@ -133,7 +133,8 @@ func (r *rig) end(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Finish(t.Context(), seq, last); err != nil {
+	r.Deliver(seq, last)
+	if err := r.Finish(t.Context()); err != nil {
 		t.Fatalf("finish: %v", err)
 	}
 	r.close(t)

@@ -178,6 +178,7 @@ func TestEmitter_LateConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		edge := lasthoptest.New()
 		r := newRig(t, &fakeLog{}, edge)
+		synctest.Wait() // for the first list
 		r.Broadcast(&wire.Thread{ThreadInfo: wire.ThreadInfo{ThreadID: thread, Status: "running"}})
 		r.emit(t, opening()...)
 		if err := r.Sync(t.Context()); err != nil {

@@ -15,51 +15,58 @@ import (
 // more runs may start than fit into one transaction, the next call starts the others; sweep calls StartQueued within a
 // minute.
 func (s *Store) StartQueued(ctx context.Context) ([]Run, error) {
+	started, _, err := s.StartNext(ctx)
+	return started, err
+}
+
+// StartNext is StartQueued, and returns the run queue after it as well.
+func (s *Store) StartNext(ctx context.Context) (started []Run, after runqueue.Queue, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	nonce := s.t.c.NewID()
 	for n := 1; ; n++ {
 		item, err := s.queueItem(s.t.reader(ctx))
 		if err != nil || item.Erasing || len(item.Queued) == 0 {
-			return nil, err
+			return nil, item.queue(), err
 		}
-		started, err := s.startQueued(ctx, item.queue(), nonce)
+		started, after, err := s.startQueued(ctx, item.queue(), nonce)
 		if err == nil {
-			return started, nil
+			return started, after, nil
 		}
 		if !anyRefused(err) {
-			return nil, fmt.Errorf("start queued runs: %w", err)
+			return nil, after, fmt.Errorf("start queued runs: %w", err)
 		}
 		if own, err := s.startedBy(ctx, started, nonce); err != nil || len(own) > 0 {
-			return own, err
+			return own, after, err
 		}
 		if waited := pause(ctx, n); waited != nil {
-			return nil, fmt.Errorf("start queued runs: %w", waited)
+			return nil, after, fmt.Errorf("start queued runs: %w", waited)
 		}
 	}
 }
 
-// startQueued makes one attempt. It returns the runs that it starts, also together with the error of their transaction.
-func (s *Store) startQueued(ctx context.Context, q runqueue.Queue, nonce string) ([]Run, error) {
+// startQueued makes one attempt. It returns the runs that it starts and the run queue afterwards, also together with
+// the error of their transaction.
+func (s *Store) startQueued(
+	ctx context.Context, q runqueue.Queue, nonce string,
+) (started []Run, after runqueue.Queue, err error) {
 	if after, _ := q.Next(runqueue.Policy{Limits: s.t.c.Limits}); len(after.Queued) > 0 {
 		// Some runs stay queued. Perhaps a run that has ended still has a slot.
-		var err error
 		if q, err = s.withoutEndedRuns(ctx, q); err != nil {
-			return nil, err
+			return nil, q, err
 		}
 	}
 	q, next, err := s.startable(ctx, q)
 	if err != nil || len(next) == 0 {
-		return nil, err
+		return nil, q, err
 	}
 	parts := make([]types.TransactWriteItem, 0, 2*len(next)+1)
 	queue, err := s.setQueue(q, false)
 	if err != nil {
-		return nil, err
+		return nil, q, err
 	}
 	parts = append(parts, queue)
 	now := s.t.c.Now()
-	started := make([]Run, 0, len(next))
 	for _, n := range next {
 		r := n.run
 		parts = append(parts, s.begin(n.thread, ""), s.t.updatePart(update{
@@ -74,11 +81,11 @@ func (s *Store) startQueued(ctx context.Context, q runqueue.Queue, nonce string)
 		r.Status = string(chat.RunAdmitted)
 		run, err := r.run()
 		if err != nil {
-			return nil, err
+			return nil, q, err
 		}
 		started = append(started, run)
 	}
-	return started, s.t.transact(ctx, parts...)
+	return started, q, s.t.transact(ctx, parts...)
 }
 
 // startedBy returns those of the runs that the call with this nonce started; the answer to its transaction was lost.

@@ -100,7 +100,8 @@ func (s *session) run(tb testing.TB) agui.Event {
 	must(tb, s.Emitter.Drain(ctx))
 	seq, err := s.Edge.Append(ctx, []agui.Event{end})
 	must(tb, err)
-	must(tb, s.Emitter.Finish(ctx, seq, []agui.Event{end}))
+	s.Emitter.Deliver(seq, []agui.Event{end})
+	must(tb, s.Emitter.Finish(ctx))
 	return end
 }
 

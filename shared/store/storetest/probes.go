@@ -106,6 +106,10 @@ func runProbes() map[string]probe {
 		"Store.StartQueued": {other: empty, call: func(c caller) (any, error) {
 			return c.store.StartQueued(c.T.Context())
 		}},
+		"Store.StartNext": {other: empty, call: func(c caller) (any, error) {
+			started, _, err := c.store.StartNext(c.T.Context())
+			return started, err
+		}},
 	}
 }
 
