@@ -14,7 +14,7 @@ import (
 
 // RunInput returns the input of the run in the form of its first event.
 func (a Admission) RunInput() agui.RunInput {
-	in := agui.RunInput{ThreadID: a.Thread, RunID: a.Run, Messages: a.Messages}
+	in := agui.RunInput{ThreadID: a.Thread, RunID: a.Run, Messages: append([]agui.Message{}, a.Messages...)}
 	for _, response := range a.Responses {
 		in.Resume = append(in.Resume, response.Resume)
 	}
