@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func TestSources(t *testing.T) {
 		down := &mcp.SourceError{Server: "mail", State: mcp.Down, Err: errors.New("refused")}
 		return []tool.Tool{made.From("mcp:git").ReadOnly()}, errors.Join(err, down)
 	})}
+	calls := 0
 	for run, c := range map[string]struct {
 		user, grant string
 		want        tool.Outcome
@@ -44,6 +46,7 @@ func TestSources(t *testing.T) {
 		one := r.as(t, c.user)
 		log := one.asks(t, "r1", "/call git_whoami {}", c.grant)
 		got, _ := outcomes(log)
+		calls += len(got)
 		if !slices.Equal(got, []tool.Outcome{c.want}) {
 			t.Errorf("%s: the calls got %v, want %s", run, got, c.want)
 		}
@@ -64,6 +67,7 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s: the person learns %q", run, missing)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d calls of three users", calls))
 }
 
 // An agent without a pattern for a source does not wait for sources.

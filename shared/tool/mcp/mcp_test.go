@@ -219,6 +219,7 @@ func TestSource_Grants(t *testing.T) {
 	if r := begin(t, "mallory", pinned, "other"); r.names() != "" || len(s.seen()) != before {
 		t.Errorf("offered %q, and the server received %v", r.names(), s.seen()[before:])
 	}
+	t.Attr("figure", fmt.Sprintf("%d requests reached a pinned server whose grant is missing", len(s.seen())-before))
 }
 
 // pinsOf lists the tools of a server and pins them.
@@ -267,6 +268,8 @@ func TestSource_Sessions(t *testing.T) {
 		strings.Contains(fmt.Sprint(s.seen()), chattest.User(t, "alice").Hash()) {
 		t.Errorf("the calls of alice, bob and alice's repeated run have the keys %q", k)
 	}
+	t.Attr("figure",
+		fmt.Sprintf("%d runs of two users had sessions of their own, and made %d calls", len(sessions), len(k)))
 }
 
 // A server that is down or late costs its own tools, and the run learns which server it is.

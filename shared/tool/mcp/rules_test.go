@@ -78,6 +78,8 @@ func TestCredentials(t *testing.T) {
 	if r := begin(t, "alice", c, "one"); r.names() != "" || leaked != "" {
 		t.Errorf("offered %q, and another server received %q", r.names(), leaked)
 	}
+	t.Attr("figure",
+		fmt.Sprintf("%d sessions of two users and two servers: each received its own credentials", len(owners)))
 }
 
 // A tool that cannot be offered is left out, and the others stay. A schema whose root is a union becomes a property.
@@ -171,6 +173,7 @@ func TestSource_Questions(t *testing.T) {
 	s.add("wipe", `{"type":"object"}`, &sdk.ToolAnnotations{DestructiveHint: &yes}, says)
 	s.add("says_it_reads", `{"type":"object"}`, &sdk.ToolAnnotations{ReadOnlyHint: true, IdempotentHint: true}, says)
 	s.add("reads", `{"type":"object"}`, nil, says)
+	calls := 0
 	for _, c := range []struct {
 		ask   mcp.Ask
 		asked string
@@ -184,6 +187,7 @@ func TestSource_Questions(t *testing.T) {
 		r := begin(t, "alice", mcp.Config{Servers: []mcp.Server{d}}, "git")
 		var asked []string
 		for _, name := range strings.Fields(r.names()) {
+			calls++
 			got := r.d.Call(r.uc.Context(), tool.Call{ID: name, Name: name, Arguments: `{"say":"x"}`})
 			if got.Outcome == tool.Asked {
 				asked = append(asked, name)
@@ -197,6 +201,7 @@ func TestSource_Questions(t *testing.T) {
 			t.Errorf("ask %s: a person is asked about %q, want %q", c.ask, got, c.asked)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d calls under three policies", calls))
 }
 
 // Two tools never have one name, and providers accept every name.

@@ -133,6 +133,7 @@ func respond(query []byte, address string) (answer []byte, asked bool) {
 // A name that resolves to a private address is refused when it is dialled: at once, and also if it resolved to a public
 // address before. The server sees no connection.
 func TestNew_Rebinding(t *testing.T) {
+	t.Attr("row", "D4: a name that resolves to a private address is refused when it is dialled")
 	var connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -157,6 +158,7 @@ func TestNew_Rebinding(t *testing.T) {
 	if n := connections.Load(); n != 0 {
 		t.Errorf("the server saw %d connections", n)
 	}
+	t.Attr("figure", fmt.Sprintf("%d connections to a private address", connections.Load()))
 }
 
 // Without the switch for a developer's machine, an address is https and public. Credentials in it are refused.
@@ -222,6 +224,8 @@ func TestNew_Redirects(t *testing.T) {
 
 // A redirect to another origin gets no credentials, under whatever name they are sent, and no body.
 func TestNew_RedirectedCredentials(t *testing.T) {
+	t.Attr("row", "D4: a redirect to another origin carries no credentials")
+	t.Attr("figure", "redirects of a GET and of a POST, to the same and to another origin")
 	var seen http.Header
 	other := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.Header }))
 	defer other.Close()
