@@ -138,3 +138,33 @@ func TestChat_SecretsStayInside(t *testing.T) {
 		t.Error("the log has the key or the prompt")
 	}
 }
+
+// The other wires take the same path: a tool call, its result, and the answer.
+func TestProviders_ToolCall(t *testing.T) {
+	t.Parallel()
+	for wire, model := range map[modeltest.Wire]string{modeltest.Messages: "anthropic:" + modeltest.Model,
+		modeltest.Converse: "bedrock:eu." + modeltest.Model} {
+		t.Run(string(wire), func(t *testing.T) {
+			t.Parallel()
+			server := modeltest.New(t, wire,
+				modeltest.Reply{Answer: modeltest.Answer{Parts: []modeltest.Part{{Text: "I calculate."},
+					{Call: &modeltest.Call{ID: "c1", Name: "calculator", Arguments: `{"expression":"6*7"}`}}}}},
+				modeltest.Reply{Answer: modeltest.Answer{Parts: []modeltest.Part{{Text: "It is 42."}}}})
+			url := server.URL
+			if wire == modeltest.Messages {
+				url += "/v1"
+			}
+			_, d, ctx := start(t, model, url)
+			d.Ask(t, ctx, "calculate 6*7", "It is 42.")
+			if refused := server.Refused(); len(refused) > 0 {
+				t.Errorf("the server refused: %q", refused)
+			}
+		})
+	}
+}
+
+func TestAimock_Anthropic(t *testing.T) {
+	t.Parallel()
+	_, d, ctx := start(t, "anthropic:claude-sonnet-4-5", aimock(t)+"/v1")
+	d.Ask(t, ctx, "calculate 12*(3+4)", "The calculator says 84.")
+}

@@ -161,3 +161,14 @@ func TestCutPrompt(t *testing.T) {
 		}
 	}
 }
+
+// A redirect is not followed: it would send key and conversation to another host.
+func TestRedirect(t *testing.T) {
+	other := modeltest.New(t, modeltest.Chat)
+	url := serve(t, http.RedirectHandler(other.URL+"/v1/chat/completions", http.StatusTemporaryRedirect))
+	got := collect(t, t.Context(), chat("openai").make(url, everything(), false), question())
+	var failed *engine.ModelError
+	if !errors.As(got.err, &failed) || failed.Kind != engine.Refused || len(other.Requests())+len(other.Refused()) > 0 {
+		t.Errorf("got %+v, want refused and no request to the other host", got)
+	}
+}

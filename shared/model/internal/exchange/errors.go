@@ -89,7 +89,8 @@ func (s Said) kind() engine.Kind {
 		return false
 	}
 	switch {
-	case has("insufficient_quota", "billing", "credit", "model_not_found", "deprecated"):
+	case s.Status >= 300 && s.Status < 400, has("insufficient_quota", "billing", "credit", "model_not_found",
+		"deprecated"):
 		return engine.Refused
 	case has("context_length", "context_window", "too_long") || tooLong(s.Status, s.Text):
 		return engine.TooLong
@@ -100,8 +101,6 @@ func (s Said) kind() engine.Kind {
 		return engine.Refused
 	case s.Status >= 500, s.Status == http.StatusRequestTimeout, s.Status == http.StatusConflict, s.broken:
 		return engine.Overloaded
-	case s.Status >= 300 && s.Status < 400:
-		return engine.Refused
 	case s.Status >= 400, has("invalid_request", "validation"):
 		return engine.Invalid
 	}
