@@ -36,7 +36,7 @@ func TestFault34_AsyncInvokeTwice(t *testing.T) {
 	g.WaitForAnswer(window, "end of 3")
 	g.checkWindows(4, window, other)
 	for _, e := range testkit.DecodeEvents(t, testkit.Logs(t, g.Ctx, g.Endpoints())[window.Thread].Raw(t)) {
-		if e.Type == agui.Custom {
+		if e.Name == agui.CustomAttempt {
 			t.Errorf("a run had a second attempt: %s %s", e.Name, e.Value)
 		}
 	}

@@ -186,7 +186,9 @@ func (k *kill) row(events []agui.Event, kept int, whole []agui.Event) (string, e
 	for _, e := range events {
 		switch e.Type {
 		case agui.Custom:
-			attempts++
+			if e.Name == agui.CustomAttempt {
+				attempts++
+			}
 		case agui.ToolCallStart:
 			names[e.ToolCallID] = e.ToolCallName
 		case agui.ToolCallResult:

@@ -12,6 +12,9 @@ import (
 	"carrel/shared/engine"
 )
 
+// breath is the longest time without a sign of life, except for the failure stall.
+const breath = 20 * time.Second
+
 // player streams the steps of one model call.
 type player struct {
 	ctx    context.Context
@@ -54,7 +57,14 @@ func (p *player) step(s step) {
 			}
 		}
 	case wait:
-		p.pause(s.pause)
+		left := s.pause
+		for ; left > breath; left -= breath { // slow, and alive
+			if !p.pause(breath) || !p.emit(engine.Delta{}) {
+				return
+			}
+			p.deltas--
+		}
+		p.pause(left)
 	case pace:
 		p.gap = s.pause
 	case call:

@@ -7,7 +7,7 @@
 //	/say text                 streams the text word by word
 //	/think text               streams the text as reasoning
 //	/stream n rate [bytes]    streams n deltas of this size, rate per second (0: without a pause)
-//	/wait ms                  pauses for this time
+//	/wait ms                  pauses for this time, with signs of life
 //	/pace ms                  pauses before each following delta, until the next result of a tool
 //	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made concurrently
 //	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere
