@@ -3,9 +3,13 @@ package template_test
 import (
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // basic lets a function write its log; SAM gives it to every function. Its resource is *.
@@ -74,6 +78,7 @@ func TestPolicies_EachFunction(t *testing.T) {
 	}
 	asUser := []string{"sts:AssumeRole UserRole", "sts:TagSession UserRole"}
 	post := "execute-api:ManageConnections Api POST/@connections/*"
+	const servers = "{Fn::Split:[,,{Ref:UserMayInvoke}]}" // none unless the deployment names some
 	want := map[string][]string{
 		"Authorize": {},
 		"Connect": {"dynamodb:DeleteItem Table", "dynamodb:GetItem Table", "dynamodb:PutItem Table",
@@ -85,6 +90,8 @@ func TestPolicies_EachFunction(t *testing.T) {
 			"execute-api:ManageConnections Api DELETE/@connections/*", post, "lambda:InvokeFunction SweepFunction",
 			"lambda:InvokeFunction TurnFunction"),
 		"User": append(slices.Clone(table), "dynamodb:BatchWriteItem Table"),
+		"UserRole": {"bedrock-agentcore:InvokeGateway " + servers, "lambda:InvokeFunction " + servers,
+			"lambda:InvokeFunctionUrl " + servers},
 		"Sweep": append(slices.Clone(asUser), "dynamodb:Query Table/index/live", post,
 			"lambda:InvokeFunction TurnFunction"),
 	}
@@ -145,6 +152,51 @@ func modelRights() (all []string) {
 		all = append(all, call+short(resource))
 	}
 	return append(all, "secretsmanager:GetSecretValue "+short("{Ref:ProviderSecret}"))
+}
+
+// The user's role invokes the servers that the deployment names, and nothing if it names none. It invokes a function
+// through its URL only, where the server sees who calls.
+func TestPolicies_UserInvokes(t *testing.T) {
+	resources := transformed(t)
+	equal(t, resources, "UserInvokes", "UserInvokesServers", "Condition")
+	for _, statement := range list(at(resources, "UserInvokesServers", "Properties", "PolicyDocument", "Statement")) {
+		plain := slices.Contains(list(at(statement, "Action")), any("lambda:InvokeFunction"))
+		want := map[bool]string{true: "{Bool:{lambda:InvokedViaFunctionUrl:true}}", false: "null"}[plain]
+		if got := text(at(statement, "Condition")); got != want {
+			t.Errorf("%s has the condition %s, want %s", text(at(statement, "Action")), got, want)
+		}
+	}
+	pattern := regexp.MustCompile("^(?:" + patternOf(t, "UserMayInvoke") + ")$")
+	const function = "arn:aws:lambda:eu-west-1:123456789012:function:mcp"
+	for value, ok := range map[string]bool{
+		"": true, function: true, function + "," + function: true,
+		"arn:aws:bedrock-agentcore:eu-west-1:123456789012:gateway/g-1": true,
+		"*": false, function + "*": false, "arn:aws:lambda:*:123456789012:function:mcp": false, function + ",": false,
+		function + ",*": false, function + ", " + function: false, function + ":1": false,
+		"arn:aws:dynamodb:eu-west-1:123456789012:table/carrel": false,
+	} {
+		if pattern.MatchString(value) != ok {
+			t.Errorf("UserMayInvoke=%q is accepted: %v", value, !ok)
+		}
+	}
+}
+
+// patternOf returns the AllowedPattern of a parameter.
+func patternOf(t *testing.T, name string) string {
+	t.Helper()
+	source, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plain struct {
+		Parameters map[string]struct {
+			Pattern string `yaml:"AllowedPattern"`
+		} `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal(source, &plain); err != nil {
+		t.Fatal(err)
+	}
+	return plain.Parameters[name].Pattern
 }
 
 // A * stands only where a resource has no name yet: connections (IAM cannot distinguish their users), the page's
