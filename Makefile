@@ -266,7 +266,8 @@ soak: $(ENGINE) ## users, devices and faults at random for FOR (2m), and 1,000 r
 FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \
   shared/tool:FuzzArguments shared/client:FuzzReceive
 FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared/internal/principal:FuzzFromKey \
-  shared/store:FuzzKeys shared/agui:FuzzEvent shared/gateway:FuzzParseInbound shared/tool/calculator:FuzzEvaluate \
+  shared/store:FuzzKeys shared/store:FuzzUnpack shared/agui:FuzzEvent shared/gateway:FuzzParseInbound \
+  shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \
   infra/local/lambda:FuzzValidTenant infra/local/lambda:FuzzLineWriter shared/visible:FuzzText \
   shared/model/internal/calls:FuzzCalls shared/model:FuzzHistory shared/model:FuzzChunks

@@ -140,6 +140,16 @@ func limitGuards() []guard {
 			from: `messages < limit && size < maxPage`, to: `messages < limit`,
 		},
 		{
+			name: "sizes: a packed transcript is bounded", file: "shared/store/packed.go",
+			test: "./shared/store TestUnpack_Damaged",
+			from: `length < 0 || length > maxUnpacked`, to: `length < 0`,
+		},
+		{
+			name: "sizes: a packed transcript has no more than it announces", file: "shared/store/packed.go",
+			test: "./shared/store TestUnpack_Damaged",
+			from: `n, _ := u.lzw.Read(make([]byte, 1)); n > 0`, to: `n, _ := u.lzw.Read(nil); n > 0`,
+		},
+		{
 			name: "sizes: a result fits in an event", file: "shared/tool/result.go",
 			test: "./shared/tool TestResult_BoundedAsJSON",
 			from: `if encoded > most {`, to: `if at > most {`,

@@ -135,15 +135,16 @@ func TestHistory_FewRequests(t *testing.T) {
 func (s *scene) writeTranscripts(th store.Thread, messages int, text string) {
 	s.T.Helper()
 	all := slices.Repeat([]agui.Message{{ID: "m", Role: agui.RoleUser, Content: text}}, messages)
-	b, err := json.Marshal(all)
-	if err != nil {
-		s.T.Fatal(err)
-	}
 	var puts []types.WriteRequest
 	for seq := range int(th.Head) {
+		run := chat.RunID(fmt.Sprint("r", seq))
+		content, err := store.Pack(all, run)
+		if err != nil {
+			s.T.Fatal(err)
+		}
 		item, err := attributevalue.MarshalMap(map[string]any{
 			"pk": fmt.Sprintf("U#alice#T#%s#%s", th.ID, th.Epoch), "sk": fmt.Sprintf("M#%012d", seq+1),
-			"s": seq + 1, "l": seq + 1, "r": fmt.Sprint("r", seq), "f": 1, "m": string(b),
+			"s": seq + 1, "l": seq + 1, "r": run, "f": 1, "m": content,
 		})
 		if err != nil {
 			s.T.Fatal(err)

@@ -104,11 +104,11 @@ func (l *Lease) putTranscript(ctx context.Context, r recordItem, last []agui.Eve
 		f.Add(e)
 		header.Add(e)
 	}
-	messages, err := transcriptText(f, l.run.ID)
+	messages, size, err := fitting(f)
 	if err != nil {
 		return err
 	}
-	usage, err := shortText(header.Usage)
+	content, err := packed{header, messages, size}.pack(l.run.ID)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (l *Lease) putTranscript(ctx context.Context, r recordItem, last []agui.Eve
 	}
 	err = l.s.t.put(ctx, transcriptItem{
 		PK: r.PK, SK: transcriptSort(first), First: int64(first), Last: int64(r.last()), Run: r.Run, Fence: r.Fence,
-		Messages: messages, At: header.At, Agent: header.Agent, Usage: usage,
+		Packed: content,
 	}, "attribute_not_exists(#pk) OR #f <= :fence", attributes{":fence": number(r.Fence)})
 	if _, isRefused := refused(err); isRefused {
 		return l.lose("another attempt has stored the transcript")

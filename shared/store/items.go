@@ -211,33 +211,13 @@ func (i recordItem) record() (Record, error) {
 }
 
 type transcriptItem struct {
-	PK       string `dynamodbav:"pk"`
-	SK       string `dynamodbav:"sk"`
-	First    int64  `dynamodbav:"s"`
-	Last     int64  `dynamodbav:"l"`
-	Run      string `dynamodbav:"r"`
-	Fence    int64  `dynamodbav:"f"`
-	Messages string `dynamodbav:"m"`
-	At       int64  `dynamodbav:"at,omitempty"` // ms since the epoch
-	Agent    string `dynamodbav:"a,omitempty"`
-	Usage    string `dynamodbav:"u,omitempty"` // as shortText writes it
-}
-
-func (i transcriptItem) transcript() (Transcript, error) {
-	t := Transcript{First: chat.Seq(i.First), Last: chat.Seq(i.Last), Run: chat.RunID(i.Run)}
-	if err := json.Unmarshal([]byte(i.Messages), &t.Messages); err != nil {
-		return Transcript{}, fmt.Errorf("decode the transcript at %d: %w", i.First, err)
-	}
-	for n := range t.Messages {
-		t.Messages[n].ID = longID(t.Messages[n].ID, t.Run)
-	}
-	usage, err := fromShort(i.Usage)
-	if err != nil {
-		return Transcript{}, fmt.Errorf("decode the usage in the transcript at %d: %w", i.First, err)
-	}
-	t.Header.At, t.Header.Agent = i.At, i.Agent
-	t.Header.SetUsage(usage)
-	return t, nil
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	First  int64  `dynamodbav:"s"`
+	Last   int64  `dynamodbav:"l"`
+	Run    string `dynamodbav:"r"`
+	Fence  int64  `dynamodbav:"f"`
+	Packed []byte `dynamodbav:"m"` // as packed.pack writes it
 }
 
 // liveItem holds the attributes that the index live projects.

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -10,6 +9,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/store"
 )
 
 // judge checks what happens in a schedule against the invariants of docs/data.md.
@@ -217,13 +217,7 @@ func (m *model) story(id chat.RunID, t threadRow) {
 		if tr.First != first {
 			continue
 		}
-		var got []agui.Message
-		err := json.Unmarshal([]byte(tr.Messages), &got)
-		for i, m := range got {
-			if strings.HasPrefix(m.ID, ".") { // stored without the run id
-				got[i].ID = string(id) + m.ID
-			}
-		}
+		got, err := store.Unpack(tr.Packed, id)
 		if err != nil || tr.Last != last || tr.Run != string(id) ||
 			!reflect.DeepEqual(got, f.Messages()) {
 			m.fail("the transcript of %s differs from its log: %+v", id, tr)

@@ -91,10 +91,10 @@ type recordRow struct {
 func (r recordRow) last() int64 { return r.Seq + r.Count - 1 }
 
 type transcriptRow struct {
-	First    int64  `dynamodbav:"s"`
-	Last     int64  `dynamodbav:"l"`
-	Run      string `dynamodbav:"r"`
-	Messages string `dynamodbav:"m"`
+	First  int64  `dynamodbav:"s"`
+	Last   int64  `dynamodbav:"l"`
+	Run    string `dynamodbav:"r"`
+	Packed []byte `dynamodbav:"m"`
 }
 
 func newState() *state {

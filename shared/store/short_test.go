@@ -1,30 +1,10 @@
 package store
 
 import (
-	"reflect"
 	"testing"
 
-	"carrel/shared/agui"
 	"carrel/shared/chat"
 )
-
-func TestShortUsage_RoundTrip(t *testing.T) {
-	for _, usage := range [][]agui.Usage{
-		nil, {{InputTokens: 1}}, {{Provider: "p \"q\"", Model: "m, <é>", InputTokens: 70, OutputTokens: 5},
-			{Model: "small", OutputTokens: 1}},
-	} {
-		text, err := shortText(usage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := fromShort(text); err != nil || !reflect.DeepEqual(got, usage) {
-			t.Errorf("%s was read as %+v, want %+v: %v", text, got, usage, err)
-		}
-	}
-	if _, err := fromShort(`[{"model":"m"}]`); err == nil {
-		t.Error("another form is read")
-	}
-}
 
 func TestShortID_RoundTrip(t *testing.T) {
 	for _, run := range []chat.RunID{"r1", ".r", "carrel", "a.b", "."} {

@@ -21,7 +21,8 @@ type Transcript struct {
 }
 
 const (
-	// maxTranscript is the maximum size of a transcript's JSON text in bytes: DynamoDB limits an item to 400 KB.
+	// maxTranscript is the maximum size of a transcript's messages as JSON text, in bytes: DynamoDB limits an item to
+	// 400 KB, and messages that LZW does not make smaller are stored as they are.
 	maxTranscript = 380 << 10
 	// maxPage is the size of the text in bytes after which a page of transcripts ends.
 	maxPage = 1 << 20
@@ -42,6 +43,7 @@ func (s *Store) Transcripts(
 	q := s.transcriptSpan(t.ID, t.Epoch, high)
 	q.descending, q.page = true, 10
 	messages, size := 0, 0
+	var u unpacking
 	// Each further request reads as many transcripts as are still needed if they are like those before. So a long
 	// thread costs one more request, not one for each ten of its runs, and no unneeded transcripts are read.
 	q.next = func() int {
@@ -58,13 +60,14 @@ func (s *Store) Transcripts(
 		if chat.Seq(i.Last) > t.Head { // its run has not ended, so the transcript is ignored
 			return true, nil
 		}
-		tr, err := i.transcript()
+		p, err := u.unpack(i.Packed, chat.RunID(i.Run))
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("decode the transcript at %d: %w", i.First, err)
 		}
-		ts = append(ts, tr)
-		messages += len(tr.Messages)
-		size += len(i.Messages)
+		ts = append(ts, Transcript{First: chat.Seq(i.First), Last: chat.Seq(i.Last), Run: chat.RunID(i.Run),
+			Messages: p.messages, Header: p.header})
+		messages += len(p.messages)
+		size += p.size
 		return messages < limit && size < maxPage, nil
 	})
 	if err != nil {
@@ -74,27 +77,26 @@ func (s *Store) Transcripts(
 	return ts, !end && len(ts) > 0 && ts[len(ts)-1].First > 1, nil
 }
 
-// transcriptText returns the folder's messages as JSON text that fits into an item. If the text is too long, the
-// longest contents are truncated first, and then whole messages are left out. A marker says how much is missing.
-func transcriptText(f *agui.Folder, run chat.RunID) (string, error) {
+// fitting returns the folder's messages, truncated so that they fit into an item, and their size as JSON text. If they
+// are too long, the longest contents are truncated first, and then whole messages are left out. A marker says how much
+// is missing.
+func fitting(f *agui.Folder) (messages []agui.Message, size int, err error) {
 	for most := 0; ; {
 		messages := f.Truncated(most)
-		for i := range messages {
-			messages[i].ID = shortID(messages[i].ID, run)
-		}
 		b, err := json.Marshal(messages)
 		if err != nil {
-			return "", fmt.Errorf("encode a transcript: %w", err)
+			return nil, 0, fmt.Errorf("encode a transcript: %w", err)
 		}
 		switch {
 		case len(b) <= maxTranscript:
-			return string(b), nil
+			return messages, len(b), nil
 		case most == 0:
 			most = 128 << 10
 		case most > 256:
 			most /= 2
 		case !f.Drop():
-			return "", fmt.Errorf("encode a transcript: %d messages do not fit in %d bytes", len(messages), maxTranscript)
+			return nil, 0, fmt.Errorf("encode a transcript: %d messages do not fit in %d bytes", len(messages),
+				maxTranscript)
 		}
 	}
 }
@@ -122,66 +124,4 @@ func longID(id string, run chat.RunID) string {
 		return rest
 	}
 	return string(run) + id
-}
-
-// shortUsage is a Usage as a transcript stores it: a list without names. The names would take 50 bytes, a large part of
-// the write unit of 1 KB that most items fill. Zeros at the end of the list are left out. The fields are those of
-// agui.Usage: if a field is added there, the conversion does not compile.
-type shortUsage struct {
-	Provider, Model           string
-	InputTokens, OutputTokens int
-
-	ReasoningTokens, CachedInputTokens, CacheWriteInputTokens int
-}
-
-// MarshalJSON encodes the list.
-func (u shortUsage) MarshalJSON() ([]byte, error) {
-	counts := []int{u.InputTokens, u.OutputTokens, u.ReasoningTokens, u.CachedInputTokens, u.CacheWriteInputTokens}
-	for len(counts) > 2 && counts[len(counts)-1] == 0 {
-		counts = counts[:len(counts)-1]
-	}
-	list := []any{u.Provider, u.Model}
-	for _, n := range counts {
-		list = append(list, n)
-	}
-	return json.Marshal(list)
-}
-
-// UnmarshalJSON decodes the list.
-func (u *shortUsage) UnmarshalJSON(data []byte) error {
-	list := []any{&u.Provider, &u.Model, &u.InputTokens, &u.OutputTokens, &u.ReasoningTokens, &u.CachedInputTokens,
-		&u.CacheWriteInputTokens}
-	return json.Unmarshal(data, &list)
-}
-
-// shortText returns the usage of a run as the transcript stores it, or "" if there is none.
-func shortText(usage []agui.Usage) (string, error) {
-	if len(usage) == 0 {
-		return "", nil
-	}
-	short := make([]shortUsage, len(usage))
-	for i, u := range usage {
-		short[i] = shortUsage(u)
-	}
-	b, err := json.Marshal(short)
-	if err != nil {
-		return "", fmt.Errorf("encode a transcript's usage: %w", err)
-	}
-	return string(b), nil
-}
-
-// fromShort decodes a text of shortText.
-func fromShort(text string) ([]agui.Usage, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var short []shortUsage
-	if err := json.Unmarshal([]byte(text), &short); err != nil {
-		return nil, err
-	}
-	usage := make([]agui.Usage, len(short))
-	for i, u := range short {
-		usage[i] = agui.Usage(u)
-	}
-	return usage, nil
 }

@@ -1,0 +1,23 @@
+package store
+
+import (
+	"encoding/json"
+
+	"carrel/shared/agui"
+	"carrel/shared/chat"
+)
+
+// Pack returns the messages of a run as a transcript's item has them.
+func Pack(messages []agui.Message, run chat.RunID) ([]byte, error) {
+	text, err := json.Marshal(messages)
+	if err != nil {
+		return nil, err
+	}
+	return packed{messages: messages, size: len(text)}.pack(run)
+}
+
+// Unpack returns the messages that a transcript's item has.
+func Unpack(content []byte, run chat.RunID) ([]agui.Message, error) {
+	p, err := new(unpacking).unpack(content, run)
+	return p.messages, err
+}
