@@ -42,8 +42,6 @@ func (w *proxyCounter) count(r proxy.Request) {
 		w.units += 2*3 + 2 + 2
 	case r.Operation == "TransactWriteItems":
 		w.units += 2*4 + 1 // the last record, THREAD, RUN, QUEUE; the run leaves the index
-	case r.Operation == "UpdateItem" && bytes.Contains(r.Body, []byte("deadline")):
-		w.units += 1 + 2 // the claim changes RUN's place in the index
 	case r.Operation == "UpdateItem", r.Operation == "PutItem":
 		w.units++
 	}

@@ -4,6 +4,11 @@ package mutants
 func dueGuards() []guard {
 	return []guard{
 		{
+			name: "due: a claim keeps no time that is far ahead or near", file: "shared/store/claim.go",
+			from: `" AND #due BETWEEN :soon AND :late"`,
+			to:   `" AND (#due BETWEEN :soon AND :late OR #due > :late OR #due < :soon)"`,
+		},
+		{
 			name: "due: the heartbeat moves it", file: "shared/store/due.go",
 			from: `if due-millis(now) >= moveDueBelow.Milliseconds() {`,
 			to:   `if due-millis(now) >= -time.Hour.Milliseconds() {`,

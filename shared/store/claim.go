@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
@@ -24,8 +26,8 @@ func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 		worker = s.t.c.Worker(ctx)
 	}
 	return s.claim(ctx, id, claiming{
-		worker: worker,
-		count:  ", #attempts = if_not_exists(#attempts, :zero) + :one",
+		worker: worker, keepsDue: true,
+		count: ", #attempts = if_not_exists(#attempts, :zero) + :one",
 		when: "(#status = :admitted OR (#status = :running AND #lease < :clock AND #deadline > :clock))" +
 			" AND (attribute_not_exists(#attempts) OR #attempts < :most)",
 		values: attributes{
@@ -71,28 +73,16 @@ type claiming struct {
 	count  string // an additional change
 	when   string
 	values attributes
+
+	// keepsDue leaves the due time as it is if it is neither near nor far ahead, as it is after an admission.
+	keepsDue bool
 }
 
 // claim claims the run if the condition holds. The deadline counts from the first claim, so later attempts do not
 // extend the run's time.
 func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, error) {
-	now, nonce, values := s.t.c.Now(), s.t.c.NewID(), c.values
-	lease := now.Add(leaseTime)
-	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
-	values[":lease"], values[":clock"] = number(millis(lease)), number(millis(now))
-	values[":due"], values[":me"] = number(millis(now.Add(lookTime))), text(s.user.Key())
-	values[":worker"] = text(c.worker)
-	values[":time"], values[":now"] = number((s.t.c.Limits.RunTime + overTime).Milliseconds()), number(s.t.nowSeconds())
-	item, err := s.t.update(ctx, update{
-		key: s.runKey(id),
-		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease, #due = :due," +
-			" #worker = :worker, #started = if_not_exists(#started, :clock)," +
-			" #deadline = if_not_exists(#started, :clock) + :time" + c.count,
-		when: present + " AND #user = :me AND " + c.when, values: values,
-	})
-	if old, isRefused := refused(err); isRefused {
-		item, err = old, nil // with the nonce of this call, the write succeeded but its response was lost
-	}
+	now, nonce := s.t.c.Now(), s.t.c.NewID()
+	item, err := s.claimAt(ctx, id, c, now, nonce)
 	if err != nil {
 		return nil, fmt.Errorf("claim a run: %w", err)
 	}
@@ -114,6 +104,51 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 		return nil, err // the lease expires
 	}
 	return l, nil
+}
+
+// claimAt makes the update of a claim and returns the run's record afterwards, also if the condition does not hold.
+// With nonce in it the update was made, perhaps by a request whose response was lost.
+func (s *Store) claimAt(
+	ctx context.Context, id chat.RunID, c claiming, now time.Time, nonce string,
+) (attributes, error) {
+	if c.keepsDue { // a change of the index costs two write units
+		item, err := s.claimWith(ctx, id, c, "", " AND #due BETWEEN :soon AND :late", attributes{
+			":soon": number(millis(now.Add(moveDueBelow))), ":late": number(millis(now.Add(lookTime + clockMargin))),
+		}, now, nonce)
+		if err != nil {
+			return nil, err
+		}
+		r, err := asRun(item)
+		due := fromMillis(r.Due)
+		kept := !due.Before(now.Add(moveDueBelow)) && !due.After(now.Add(lookTime+clockMargin))
+		if err != nil || r.Nonce == nonce || kept {
+			return item, err
+		}
+	}
+	due := attributes{":due": number(millis(now.Add(lookTime)))}
+	return s.claimWith(ctx, id, c, ", #due = :due", "", due, now, nonce)
+}
+
+// claimWith makes the update with a further change and condition.
+func (s *Store) claimWith(
+	ctx context.Context, id chat.RunID, c claiming, change, when string, values attributes, now time.Time, nonce string,
+) (attributes, error) {
+	maps.Copy(values, c.values)
+	values[":running"], values[":nonce"], values[":one"] = text(chat.RunRunning), text(nonce), number(int64(1))
+	values[":lease"], values[":clock"] = number(millis(now.Add(leaseTime))), number(millis(now))
+	values[":worker"], values[":me"] = text(c.worker), text(s.user.Key())
+	values[":time"], values[":now"] = number((s.t.c.Limits.RunTime + overTime).Milliseconds()), number(s.t.nowSeconds())
+	item, err := s.t.update(ctx, update{
+		key: s.runKey(id),
+		change: "SET #status = :running, #fence = #fence + :one, #nonce = :nonce, #lease = :lease," +
+			" #worker = :worker, #started = if_not_exists(#started, :clock)," +
+			" #deadline = if_not_exists(#started, :clock) + :time" + c.count + change,
+		when: present + " AND #user = :me AND " + c.when + when, values: values,
+	})
+	if old, isRefused := refused(err); isRefused {
+		return old, nil
+	}
+	return item, err
 }
 
 // load reads the run's input, thread and log after the claim: first the last record of the log, then RUN together with

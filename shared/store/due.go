@@ -19,7 +19,8 @@ import (
 const (
 	lookTime     = time.Minute      // from an admission, a claim or an examination by sweep to the next examination
 	patientTime  = 5 * time.Minute  // between examinations of a run that has been queued for at least this long
-	moveDueBelow = 20 * time.Second // the heartbeat moves a due time that is nearer than this
+	moveDueBelow = 20 * time.Second // a claim or a heartbeat moves a due time that is nearer than this
+	clockMargin  = 5 * time.Second  // between the clocks of the admission and the claim
 )
 
 // Live returns every entry of the live index, of all users, oldest first: runs that are accepted and have not ended,

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -135,6 +136,10 @@ func (m *model) created(a *actor, now runRow) {
 func (m *model) claims(a *actor, old, now runRow) {
 	a.did["claimed "+now.ID] = now.Nonce
 	m.counts["claims"]++
+	if due := time.UnixMilli(now.Due).Sub(a.since); !strings.HasPrefix(a.name, "sweep") &&
+		(due < 20*time.Second || due > 65*time.Second) {
+		m.fail("%s: claimed %s, which is due %s after the claim", a.name, now.ID, due)
+	}
 	expired := old.status() == chat.RunRunning && old.Lease < a.now().UnixMilli()
 	if expired {
 		m.counts["taken over"]++
