@@ -253,7 +253,7 @@ mutants: ## remove each guard of the code: its test must fail (MUTANTS= a part o
 .PHONY: locks
 locks: $(ENGINE) ## attack each of the five locks with the others removed, and then without it
 	@set -o pipefail; MUTANTS='^lock ' go test -count=1 -timeout 0 -v -run '^TestEachLockAlone$$' ./infra/mutants | grep -v '^=== '
-	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_LOCKS=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestWarmGlobal' ./infra/audit/locks | grep -E '^(---|ok|FAIL|panic|    lock)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 go test -count=1 -timeout 10m -v -run '^TestLock|^TestWarmGlobal' ./infra/audit/locks | grep -E '^(---|ok|FAIL|panic|    lock)'
 
 # FOR is two minutes unless it is given. SCHEDULES alone runs only schedules; without it 1,000 of them run as well.
 .PHONY: soak
@@ -274,7 +274,7 @@ FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared
 # All faults of docs/faults.md, each test named with its number. make test runs the short ones.
 .PHONY: faults
 faults: $(ENGINE) ## each fault of docs/faults.md, whole
-	@set -o pipefail; CARREL_CAMPAIGN=1 CARREL_FAULTS=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit/faults | grep -E '^(---|ok|FAIL|panic|    fault)'
+	@set -o pipefail; CARREL_CAMPAIGN=1 go test -count=1 -timeout 30m -v -run '^TestFault[0-9]' ./infra/audit/faults | grep -E '^(---|ok|FAIL|panic|    fault)'
 
 KILLS ?= 3
 kills: $(ENGINE) ## kill a run's process at each of its events, KILLS (3) times, and check that the run ends well

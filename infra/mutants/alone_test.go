@@ -175,7 +175,7 @@ func (l lock) attacked(t *testing.T, edits []edit) (succeeded bool, verdict stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	red, out, err := try(t, texts, attack, "CARREL_LOCKS=1")
+	red, out, err := try(t, texts, attack)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,14 +209,15 @@ func (g guard) try(t *testing.T) (noticed bool, output string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	red, out, err := try(t, texts, g.test, "CARREL_FAULTS=1", "CARREL_LOCKS=1", "AUDIT=", "LAPSE="+g.lapse)
+	red, out, err := try(t, texts, g.test, "AUDIT=", "LAPSE="+g.lapse)
 	if err != nil {
 		return red, "", fmt.Errorf("%s: %w", g.name, err)
 	}
 	return red, summary(out), nil
 }
 
-// try runs a test, named by package and name, with other texts in place of files, in a process with more environment.
+// try runs a test, named by package and name, with other texts in place of files, in a process with more environment. It
+// runs tests of make campaign too.
 func try(t *testing.T, texts map[string]string, test string, env ...string) (red bool, out []byte, err error) {
 	pkg, name, _ := strings.Cut(test, " ")
 	if pkg == "./infra/soak" { // it plays some ten schedules a second, a model some thousand

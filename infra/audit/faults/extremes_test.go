@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,15 +94,12 @@ func checkSkew(t *testing.T, skew time.Duration) {
 	}
 }
 
-// A thread of 100,000 events (5,000 without make faults) resumes from any cursor. The cost depends on the number of
+// A thread of 100,000 events resumes from any cursor. The cost depends on the number of
 // missed events: as many reads as on a thread of 1,000 events from which as many were missed. The test writes the
 // thread through its lease, without a model.
 func TestFault39_Thread100000Events(t *testing.T) {
 	campaign.Only(t, "it writes a thread of very many events")
-	events := 5_000
-	if os.Getenv("CARREL_FAULTS") != "" {
-		events = 100_000
-	}
+	const events = 100_000
 	g := newFaultEnv(t, stack.Config{})
 	long, short := testkit.NewUser("long", 1), testkit.NewUser("short", 1)
 	last := map[*testkit.User]*wire.Ready{}

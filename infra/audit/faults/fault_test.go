@@ -46,14 +46,6 @@ func newFaultEnvFor(t *testing.T, c stack.Config, limit time.Duration) *faultEnv
 	return &faultEnv{Env: kit.Own(t, c, limit), alice: testkit.NewUser("alice", 1)}
 }
 
-// onlyInFull skips a test that takes long, unless make faults runs it.
-func onlyInFull(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CARREL_FAULTS") == "" {
-		t.Skip("this takes long: make faults runs it")
-	}
-}
-
 // window opens a window of alice on her thread and waits until it is ready.
 func (g *faultEnv) window() *testkit.Device {
 	g.Helper()

@@ -70,7 +70,7 @@ func TestFault36_FunctionTimeout(t *testing.T) {
 	})
 	// The worker's lease expires, and another worker continues the run.
 	t.Run("turn", func(t *testing.T) {
-		onlyInFull(t) // the lease of 20 s
+		campaign.Only(t, "it waits for the end of the lease, 20 s")
 		g := newFaultEnvFor(t, stack.Config{Timeouts: map[string]time.Duration{"TurnFunction": 15 * time.Second}},
 			2*time.Minute)
 		window := g.window()

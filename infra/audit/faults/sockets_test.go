@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 	"context"
 	"slices"
 
@@ -143,7 +144,7 @@ func TestFault27_InboundMessageOver32KB(t *testing.T) {
 // window shows every event once. The two hours are scaled: the token ends a minute and a half after the connect, and a
 // client opens its next socket a minute before that.
 func TestFault28_TwoHourRoll(t *testing.T) {
-	onlyInFull(t)
+	campaign.Only(t, "it takes longer than a minute")
 	g := newFaultEnvFor(t, stack.Config{}, 150*time.Second)
 	overlaps := make(chan bool, 8)
 	var before []string // the sockets that were open at the last connect

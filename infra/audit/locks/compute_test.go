@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"carrel/infra/local/stack"
+	"carrel/shared/campaign"
 )
 
 // warmGlobal is the mistake that lock 5 guards against: turn keeps the last user's message in a variable of the
@@ -57,7 +58,7 @@ func leak(t *testing.T, c stack.Config) (foreign, of int) {
 
 // Data of one user is left in memory. The lock: a process of turn serves one user for its whole life.
 func TestLockCompute(t *testing.T) {
-	onlyInLocks(t)
+	campaign.Only(t, planted)
 	plant(t, warmGlobal()...)
 	foreign, of := leak(t, stack.Config{})
 	leaked := ""
@@ -72,7 +73,7 @@ func TestLockCompute(t *testing.T) {
 // The same program leaks when it is deployed with TenantIsolation=off. Without lock 5 only the code keeps users apart
 // in memory.
 func TestWarmGlobal_NoTenantIsolation(t *testing.T) {
-	onlyInLocks(t)
+	campaign.Only(t, planted)
 	plant(t, warmGlobal()...)
 	foreign, of := leak(t, stack.Config{Parameters: map[string]string{"TenantIsolation": "off"}})
 	if foreign == 0 {

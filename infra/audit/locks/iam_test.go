@@ -2,6 +2,7 @@ package locks_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"context"
 	"fmt"
@@ -79,7 +80,7 @@ func gone(tools []tool.Tool, err error) ([]tool.Tool, error) {
 // Our own code builds a wrong key, and a tool queries the table itself. The lock: the table denies every request that
 // names another user's partition.
 func TestLockIAM(t *testing.T) {
-	onlyInLocks(t)
+	campaign.Only(t, planted)
 	plant(t, append(wildTool(t), wrongKey(t))...)
 	s := kit.StartAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

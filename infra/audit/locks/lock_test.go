@@ -97,13 +97,8 @@ func TestPlant_CodeFits(t *testing.T) {
 	}
 }
 
-// onlyInLocks skips an attack unless make locks runs it: it builds the functions with other code.
-func onlyInLocks(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CARREL_LOCKS") == "" {
-		t.Skip("this builds the functions with an attack in them: make locks runs it")
-	}
-}
+// planted is why an attack is left to make locks and make campaign.
+const planted = "it builds the functions with an attack in them"
 
 // report reports the result of an attack in the words that TestEachLockAlone reads. leaked describes the leak; "":
 // there was none.

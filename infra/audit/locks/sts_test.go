@@ -2,6 +2,7 @@ package locks_test
 
 import (
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 
 	"context"
 	"fmt"
@@ -120,7 +121,7 @@ func thief(t *testing.T) []plantedCode {
 // in its process can read bob's items. The guard against such code is that tools and agents cannot import the packages
 // it needs (TestTools_PureImports in shared/arch). A session of one user cannot request one for another user.
 func TestLocksLeaveAssumeRole(t *testing.T) {
-	onlyInLocks(t)
+	campaign.Only(t, planted)
 	plant(t, thief(t)...)
 	s := kit.StartAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -148,7 +149,7 @@ func TestLocksLeaveAssumeRole(t *testing.T) {
 // turn may invoke turn, so code in its process can invoke it as bob's tenant, with bob's own ids. Such an event only
 // names work. The work is done in bob's process, with bob's session, and only if bob's own records require it.
 func TestLocksStopSelfInvoke(t *testing.T) {
-	onlyInLocks(t)
+	campaign.Only(t, planted)
 	plant(t, thief(t)...)
 	s := kit.StartAttacked(t, stack.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -11,6 +11,7 @@ import (
 
 	"carrel/infra/local/stack"
 	"carrel/infra/testkit"
+	"carrel/shared/campaign"
 )
 
 // forgery is a piece of code that names a user.
@@ -58,7 +59,7 @@ func (t *turn) others() *store.Store {
 
 // Code names another user. The lock: it does not compile. A forgery that compiles is run, and its tools are called.
 func TestLockTypes(t *testing.T) {
-	onlyInLocks(t)
+	campaign.Only(t, planted)
 	var compiled []forgery
 	for _, f := range forgeries() {
 		t.Run(f.compileError, func(t *testing.T) {
