@@ -71,9 +71,18 @@ func (h *Host) Kill(function, tenant string) int {
 }
 
 // Freeze stops (SIGSTOP) the processes of a function that work for a tenant; "" means any. Their deadlines still apply.
-// It returns their number. Thaw resumes them.
+// It returns their number when they have stopped. Thaw resumes them; it must not be called during Freeze.
 func (h *Host) Freeze(function, tenant string) int {
-	return h.eachBusy(function, tenant, func(e *environment) { e.signal(syscall.SIGSTOP) })
+	var pids []int
+	n := h.eachBusy(function, tenant, func(e *environment) {
+		if e.signal(syscall.SIGSTOP); e.started {
+			pids = append(pids, e.command.Process.Pid)
+		}
+	})
+	for _, pid := range pids {
+		awaitStop(pid)
+	}
+	return n
 }
 
 // Thaw resumes the processes that Freeze stopped and returns their number.
