@@ -213,6 +213,7 @@ it("makes a form from a schema, sends the values, and keeps refused ones", async
   const all = alice.page.getByRole("button", { name: "Send answers" });
   await all.click();
   await card(alice).waitFor({ state: "detached" });
+  await expect.poll(() => runs.length).toBe(1); // the page hides the card before its frame arrives here
   refuse();
   await alice.page.getByRole("alert").getByText("Nights are 1 to 9.").waitFor();
   expect(await form.getByLabel("City").inputValue()).toBe("Bern");
@@ -221,6 +222,7 @@ it("makes a form from a schema, sends the values, and keeps refused ones", async
   await alice.page.getByRole("button", { name: "Refuse" }).last().click();
   await all.click();
   await card(alice).waitFor({ state: "detached" });
+  await expect.poll(() => runs.length).toBe(2);
   const given = (nights: number) => ({ interruptId: "i1", status: "resolved", payload: { city: "Bern", nights, pets: false, room: "double" } });
   expect(runs.map(({ messages, resume }) => ({ messages, resume }))).toEqual([
     { messages: [], resume: [given(10), { interruptId: "i2", status: "resolved" }] },
