@@ -216,8 +216,8 @@ func (g guard) try(t *testing.T) (noticed bool, output string, err error) {
 	return red, summary(out), nil
 }
 
-// try runs a test, named by package and name, with other texts in place of files, in a process with more environment. It
-// runs tests of make campaign too.
+// try runs a test, named by package and name, with other texts in place of files, in a process with more environment.
+// It runs tests of make campaign too.
 func try(t *testing.T, texts map[string]string, test string, env ...string) (red bool, out []byte, err error) {
 	pkg, name, _ := strings.Cut(test, " ")
 	if pkg == "./infra/soak" { // it plays some ten schedules a second, a model some thousand
