@@ -35,6 +35,9 @@ func (m Marks) Metadata() json.RawMessage {
 // MarksOf decodes the marks in the metadata of an event or message. Metadata of another shape has none. The member's
 // name must match exactly: encoding/json alone would also accept "Carrel", which a client may send.
 func MarksOf(metadata json.RawMessage) Marks {
+	if len(metadata) == 0 { // as in most messages, of which a model's history has hundreds
+		return Marks{}
+	}
 	var members map[string]json.RawMessage
 	var m Marks
 	if json.Unmarshal(metadata, &members) != nil || json.Unmarshal(members["carrel"], &m) != nil {
