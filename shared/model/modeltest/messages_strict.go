@@ -161,21 +161,22 @@ func thought(all []blockMessage, thinks bool) *refusal {
 	for start > 0 && !slices.ContainsFunc(all[start].blocks, func(b block) bool { return b.Type == "text" }) {
 		start -= 2
 	}
-	for i := max(start, 0) + 1; i < len(all); i += 2 {
-		first := all[i].blocks[0].Type
-		reasons := first == "thinking" || first == "redacted_thinking"
-		if thinks && !reasons {
-			return refuse(invalid,
-				"messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`. "+
-					"When `thinking` is enabled, a final "+
-					"`assistant` message must start with a thinking block.", i, first)
-		}
-		if !thinks && reasons {
-			return refuse(invalid,
-				"messages.%d.content.0.type: When `thinking` is disabled, an `assistant` message in the "+
-					"final position cannot contain `thinking`.", i)
-		}
-		return nil // only the first answer must begin with reasoning
+	i := max(start, 0) + 1 // only the first answer must begin with reasoning
+	if i >= len(all) {
+		return nil
+	}
+	first := all[i].blocks[0].Type
+	reasons := first == "thinking" || first == "redacted_thinking"
+	if thinks && !reasons {
+		return refuse(invalid,
+			"messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`. "+
+				"When `thinking` is enabled, a final "+
+				"`assistant` message must start with a thinking block.", i, first)
+	}
+	if !thinks && reasons {
+		return refuse(invalid,
+			"messages.%d.content.0.type: When `thinking` is disabled, an `assistant` message in the "+
+				"final position cannot contain `thinking`.", i)
 	}
 	return nil
 }
