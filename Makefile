@@ -68,7 +68,7 @@ test: stack $(PAGE) $(ENGINE) $(AIMOCK) ## the tests before a change lands: unit
 
 .PHONY: test-unit test-contract campaign campaign-go
 test-unit: $(WEB) ## the tests beside the code, and the npm client's
-	@go test ./shared/... ./functions/... && npm test --prefix web --silent
+	@go test ./agents/... ./shared/... ./functions/... && npm test --prefix web --silent
 
 test-contract: $(ENGINE) ## the store on its engines, the local stack's fidelity, the template, IAM, tools
 	@go test ./shared/store/... ./shared/tool/... ./infra/local/... ./infra/template ./infra/deploy
@@ -179,7 +179,7 @@ missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 # that drive other processes, where it would find little and costs half as much again. The longest packages begin first.
 # test-driven leaves out the tests that belong to a row of the scorecard: make audit QUICK=1 runs them. make check runs the
 # tests of shared/arch, infra/template and infra/deploy.
-RACED = ./shared/store $(shell go list ./functions/... ./infra/local/... ./shared/... | grep -v '/shared/arch$$')
+RACED = ./shared/store $(shell go list ./agents/... ./functions/... ./infra/local/... ./shared/... | grep -v '/shared/arch$$')
 DRIVEN = ./infra/audit/faults ./infra/cli/canary $(shell go list ./infra/... | grep -Ev '/infra/(local|deploy|template)(/|$$)')
 ROWS = $(shell awk '/^func Test/ {name = $$2; sub(/[^A-Za-z0-9_].*/, "", name)} /Attr."row", "[A-E][0-9]: / {print name}' \
   $(wildcard infra/audit/*/*_test.go infra/cli/*/*_test.go infra/mutants/*_test.go infra/soak/*_test.go) | sort -u | paste -sd '|')

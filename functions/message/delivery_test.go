@@ -327,16 +327,16 @@ func TestHello_ThreadChangesBesideTheWatch(t *testing.T) {
 	r := newLongRig(t)
 	w, other := r.window("alice", "w1="), r.window("alice", "w2=")
 	const hello = `{"type":"hello","n":%d,"threadId":"t"}`
-	r.meter.before = map[string]func(){"UpdateItem": func() {
-		r.meter.before["BatchGetItem"] = func() {
+	r.meter.next("UpdateItem", func() {
+		r.meter.next("BatchGetItem", func() {
 			other.send(hi)
 			other.does("r1", "one", false)
-		}
-	}}
+		})
+	})
 	if g := w.hello(fmt.Sprintf(hello, 1)); g.ready.Head != 4 || g.ready.Epoch == "" || len(g.events) != 4 {
 		t.Errorf("a thread was created: ready %+v, %d events", g.ready, len(g.events))
 	}
-	r.meter.before["BatchGetItem"] = func() { other.send(`{"type":"delete","threadId":"t"}`) }
+	r.meter.next("BatchGetItem", func() { other.send(`{"type":"delete","threadId":"t"}`) })
 	w.edge.Frames(w.id)
 	frames := w.send(fmt.Sprintf(hello, 2))
 	frames = slices.DeleteFunc(frames, func(f wire.ServerFrame) bool { _, is := f.(*wire.Ready); return !is })

@@ -60,6 +60,16 @@ func (m *meter) Do(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// next makes do be called before the next request of an operation.
+func (m *meter) next(operation string, do func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.before == nil {
+		m.before = map[string]func(){}
+	}
+	m.before[operation] = do
+}
+
 func (m *meter) take() (requests, size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
