@@ -64,7 +64,8 @@ func (t *tab) noteMessage(m message, f wire.ServerFrame) {
 	t.noteFrame(f)
 	switch f := f.(type) {
 	case *wire.Ready:
-		if t.firstReady == 0 && f.ThreadID == t.state.ThreadID {
+		// The view drops a ready that a snapshot of a later hello has overtaken.
+		if t.firstReady == 0 && f.ThreadID == t.state.ThreadID && f.N >= t.snapshotN {
 			t.tries, t.firstReady = 0, now
 		}
 		if f.N >= t.out {

@@ -17,6 +17,7 @@ type worker struct {
 	subscribers map[*link]*subscriber
 	last        *wire.Events
 	startRow    wire.ServerFrame // the thread's row at the run's start, for new subscribers
+	recordAt    time.Duration    // when the last record is posted
 	done        bool
 }
 
@@ -132,7 +133,8 @@ func (w *worker) append(events ...agui.Event) {
 		return
 	}
 	w.b.w.appended(r, l)
-	w.b.w.later(20*time.Millisecond, func() { w.record(rec) })
+	w.recordAt = max(w.recordAt, w.b.w.now+w.b.w.within(20*time.Millisecond)) // in the order of the log
+	w.b.w.at(w.recordAt, func() { w.record(rec) })
 }
 
 // end appends the terminal event, and lists the connections one last time.

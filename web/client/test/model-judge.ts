@@ -92,7 +92,7 @@ export class Judge extends Pace {
     const frame = whole?.frame;
     const { id: threadId } = this.#thread;
     if (!message.frame) this.#expectRetry();
-    this.notePace(message, frame, threadId, this.shown().sending.length > 0);
+    this.notePace(message, frame, threadId, this.shown().sending.length > 0, this.#snapshotN);
     const f = frame as { type: string; interrupted?: boolean; n: number; seq: number; head: number; epoch: string; runId: string; threadId: string; events: { type: string }[]; state: string; requestId?: string } | undefined;
     if (!f) return;
     this.#noteFrame(f, threadId);

@@ -78,14 +78,15 @@ export class Pace {
   }
 
   /** Notes a message, and the frame that it completes. */
-  notePace(message: Message, frame: Frame | undefined, threadId: string, sending: boolean): void {
+  notePace(message: Message, frame: Frame | undefined, threadId: string, sending: boolean, snapshotN: number): void {
     const { now } = this.tab.world;
     if (message.of > 1) this.progress = now;
     if (!message.frame || (frame?.type === "pong" && (sending || this.lastAction + 600_000 > now))) this.unsure = now;
     if (frame?.type === "error") this.lastError = now;
     if (frame?.type !== "ready") return;
     this.lastReady = now;
-    if (this.firstReady === 0 && frame.threadId === threadId) {
+    // The view drops a ready that a snapshot of a later hello has overtaken.
+    if (this.firstReady === 0 && frame.threadId === threadId && (frame.n as number) >= snapshotN) {
       this.attempts = 0;
       this.firstReady = now;
     }

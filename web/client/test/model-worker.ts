@@ -11,6 +11,8 @@ export class Worker {
   readonly #run: Run;
   readonly #subscribers = new Map<Link, Subscriber>();
   #last: Frame | undefined;
+  /** When the last record is posted. */
+  #recordAt = 0;
   #startRow: Frame | undefined;
   #done = false;
   #dead = false;
@@ -83,7 +85,8 @@ export class Worker {
       return;
     }
     for (const tab of world.tabs) tab.appended(run, life);
-    world.later(20, () => this.#record(record));
+    this.#recordAt = Math.max(this.#recordAt, world.now + world.within(20)); // in the order of the log
+    world.at(this.#recordAt, () => this.#record(record));
   }
 
   /** Appends the terminal event, and lists the connections one last time. */
