@@ -243,9 +243,9 @@ func runGuards() []guard {
 func lapsedGuards() []guard {
 	var all []guard
 	for _, clause := range []string{
-		"hello first stores the connection's thread", "hello reads the thread before the transcripts",
-		"snapshot.seq is the thread's head",
-		"hello reads the run queue last", "ready.interrupts include the changes of the log",
+		"hello first stores the connection's thread",
+		"the transcripts end at the head of the thread that was read", "snapshot.seq is the thread's head",
+		"the run queue is not older than the thread of a snapshot", "ready.interrupts include the changes of the log",
 		"events that retention removed are replaced by a snapshot",
 		"hello and run change the row only if their n is higher",
 		"a hello whose n is not higher is answered",

@@ -68,80 +68,154 @@ func (b *backend) steps(all ...func()) {
 	}
 }
 
+// together runs steps that do not wait for each other, in any order, and then the step after them.
+func (b *backend) together(then func(), all ...func()) {
+	left := len(all)
+	for _, f := range all {
+		b.w.later(180*time.Millisecond, func() {
+			f()
+			if left--; left == 0 {
+				then()
+			}
+		})
+	}
+}
+
+// position is a thread as one read found it. The zero position is that of a thread that does not exist.
+type position struct {
+	life *life
+	head chat.Seq
+	open []agui.Interrupt
+}
+
+func (b *backend) position(id chat.ThreadID) position {
+	l := b.thread(id).life
+	if l == nil {
+		return position{}
+	}
+	return position{l, l.head, l.open}
+}
+
 // reading holds the results of the reads of one hello.
 type reading struct {
 	c      *call
 	f      *wire.Hello
-	moved  bool // a later frame has stored another thread for the connection
-	life   *life
-	head   chat.Seq
-	open   []agui.Interrupt
-	upTo   chat.Seq
+	moved  bool     // a later frame has stored another thread for the connection
+	before position // what a snapshot restates
+	now    position // read at the same time as the log
+	at     position // the one that ready reports
+	end    chat.Seq // of the log
+	floor  chat.Seq // the last event that retention has removed
 	usable bool
 	from   chat.Seq
 	to     chat.Seq
 	queue  []wire.RunState
 }
 
+// hello stores the connection's thread, and reads the thread beside that if the client sent no cursor. Everything else
+// is read afterwards.
 func (c *call) hello(f *wire.Hello) {
 	r := &reading{c: c, f: f}
+	if c.b.lapsed(lapseQueue) {
+		r.queue = c.b.states()
+	}
 	watch := func() { r.moved = c.b.watch(c.link, f.ThreadID, f.N) != f.ThreadID }
-	order := []func(){r.row, r.transcripts, r.log, r.states, r.answer}
-	switch {
-	case c.b.lapsed(lapseTranscript):
-		order = []func(){r.transcripts, r.row, r.log, r.states, r.answer}
-	case c.b.lapsed(lapseQueue):
-		order = []func(){r.states, r.row, r.transcripts, r.log, r.answer}
-	case c.b.lapsed(lapseWatch):
-		c.b.steps(append(order[:4:4], watch, r.answer)...)
-		return
+	first := []func(){watch}
+	if c.b.lapsed(lapseWatch) {
+		first = []func(){func() {}}
 	}
-	watch()
-	if !r.moved {
-		c.b.steps(order...)
+	if f.Cursor == nil {
+		first = append(first, func() { r.before = c.b.position(f.ThreadID) })
 	}
-}
-
-func (r *reading) row() {
-	if r.life = r.c.b.thread(r.f.ThreadID).life; r.life != nil {
-		r.head, r.open = r.life.head, r.life.open
-	}
-}
-
-// transcripts reads the transcripts up to the head. Under lapseTranscript it runs before the thread is read, and
-// uses the present head of the thread.
-func (r *reading) transcripts() {
-	if r.upTo = r.head; r.life == nil {
-		if l := r.c.b.thread(r.f.ThreadID).life; l != nil {
-			r.upTo = l.head
+	c.b.together(func() {
+		switch {
+		case r.moved:
+		case f.Cursor != nil:
+			r.readByCursor()
+		default:
+			r.readForSnapshot()
 		}
+	}, first...)
+}
+
+func (r *reading) readNow() { r.now = r.c.b.position(r.f.ThreadID) }
+
+func (r *reading) readQueue() {
+	if !r.c.b.lapsed(lapseQueue) {
+		r.queue = r.c.b.states()
 	}
 }
 
-func (r *reading) log() {
-	l, c := r.life, r.f.Cursor
-	if l == nil {
-		r.usable = c == nil
-		return
-	}
-	r.from, r.to = r.head, l.end()
-	held := c != nil && c.Epoch == l.epoch && c.Seq <= r.to && (c.Seq >= l.floor || r.c.b.lapsed(lapseRetention))
-	if r.usable = held && r.to-c.Seq <= maxReplay; r.usable {
-		r.from = max(c.Seq, l.floor)
-	} else if r.c.b.lapsed(lapseRetention) {
-		r.from = max(r.from, l.floor)
+func (r *reading) readLog(l *life) {
+	if l != nil {
+		r.end, r.floor = l.end(), l.floor
 	}
 }
 
-func (r *reading) states() { r.queue = r.c.b.states() }
+// readByCursor reads the log of the cursor's epoch at the same time as the thread. A cursor that is of no use leads to
+// a snapshot.
+func (r *reading) readByCursor() {
+	b, c := r.c.b, r.f.Cursor
+	l := b.thread(r.f.ThreadID).lives[c.Epoch]
+	b.together(func() {
+		if r.at = r.now; r.now.life == nil {
+			r.answer()
+			return
+		}
+		r.from, r.to = c.Seq, max(r.now.head, r.end)
+		if r.floor > c.Seq && b.lapsed(lapseRetention) {
+			r.from, r.floor = r.floor, c.Seq
+		}
+		r.usable = r.now.life == l && c.Seq <= r.to && c.Seq >= r.floor && r.to-c.Seq <= maxReplay
+		if r.usable {
+			r.answer()
+			return
+		}
+		r.before = r.now
+		r.readForSnapshot()
+	}, r.readNow, r.readQueue, func() { r.readLog(l) })
+}
+
+// readForSnapshot reads the log after the thread's head. If the thread has another epoch by now, it reads again.
+func (r *reading) readForSnapshot() {
+	b := r.c.b
+	b.together(func() {
+		if r.now.life != r.before.life && !b.lapsed(lapseBeside) {
+			r.before = r.now
+			r.readForSnapshot()
+			return
+		}
+		r.usable = r.before.life == nil && r.f.Cursor == nil
+		if r.at = r.before; r.now.life == r.before.life && r.now.head == r.before.head {
+			r.at = r.now // its interrupts are newer
+		}
+		if r.before.life != nil {
+			r.from, r.to = r.before.head, max(r.before.head, r.end)
+		}
+		if b.lapsed(lapseRetention) {
+			r.from = max(r.from, r.floor)
+		}
+		r.answer()
+	}, r.readNow, r.readQueue, func() { r.readLog(r.before.life) })
+}
 
 func (r *reading) answer() {
 	b, id := r.c.b, r.f.ThreadID
-	if r.moved {
+	if !b.lapsed(lapseWatch) {
+		r.post()
 		return
 	}
+	b.steps(func() { r.moved = b.watch(r.c.link, id, r.f.N) != id }, func() {
+		if !r.moved {
+			r.post()
+		}
+	})
+}
+
+func (r *reading) post() {
+	b, id := r.c.b, r.f.ThreadID
 	ready := &wire.Ready{RequestID: r.f.RequestID, N: r.f.N, ConnectionID: "c", ThreadID: id, Recovered: r.usable,
-		Head: max(r.head, r.to)}
+		Head: r.to}
 	for _, s := range r.queue {
 		switch {
 		case s.ThreadID != id:
@@ -155,22 +229,30 @@ func (r *reading) answer() {
 		ready.ReconnectInMs = b.w.within(3 * time.Minute).Milliseconds()
 	}
 	frames := []wire.ServerFrame{ready}
-	if l := r.life; l != nil {
-		ready.Epoch, ready.Interrupts = l.epoch, r.open
-		if !b.lapsed(lapseCarried) {
-			ready.Interrupts = carried(r.open, l.events[r.head:r.to])
+	if l := r.at.life; l != nil {
+		ready.Epoch, ready.Interrupts = l.epoch, r.at.open
+		if !b.lapsed(lapseCarried) && r.to > r.at.head {
+			ready.Interrupts = carried(r.at.open, l.events[r.at.head:r.to])
 		}
 		if !r.usable {
-			s := &wire.Snapshot{N: r.f.N, ThreadID: id, Epoch: l.epoch, Seq: r.head,
-				Messages: fold(l.events[:min(r.upTo, l.end())]), Interrupts: r.open}
-			if b.lapsed(lapseSnapshot) {
-				s.Seq = r.to
-			}
-			frames = append(frames, s)
+			frames = append(frames, r.snapshot())
 		}
 		frames = append(frames, l.records(id, r.from, r.to)...)
 	}
 	r.c.answer(frames...)
+}
+
+func (r *reading) snapshot() *wire.Snapshot {
+	b, l, upTo := r.c.b, r.before.life, r.before.head
+	s := &wire.Snapshot{N: r.f.N, ThreadID: r.f.ThreadID, Epoch: l.epoch, Seq: upTo, Interrupts: r.before.open}
+	switch {
+	case b.lapsed(lapseSnapshot):
+		s.Seq = r.to
+	case b.lapsed(lapseTranscript):
+		upTo = l.head // by now
+	}
+	s.Messages = fold(l.events[:min(upTo, l.end())])
+	return s
 }
 
 // carried returns the interrupts that are open after some more events.
@@ -208,25 +290,28 @@ func (l *life) record(id chat.ThreadID, from, to chat.Seq) *wire.Events {
 func (c *call) ping(f *wire.Ping) {
 	b := c.b
 	pong := &wire.Pong{RequestID: f.RequestID, ThreadID: f.ThreadID}
-	var l *life
-	b.steps(func() {
-		if l = b.thread(f.ThreadID).life; l != nil && f.ThreadID != "" {
-			pong.Epoch, pong.Head = l.epoch, l.head
-			pong.Interrupted = len(l.open) > 0 && !b.lapsed(lapsePongAsks)
-		}
-	}, func() {
-		if l != nil && !b.lapsed(lapsePongLog) {
-			pong.Head = max(pong.Head, l.end())
+	l, end := b.thread(f.ThreadID).life, chat.Seq(0)
+	b.together(func() {
+		if l != nil && pong.Epoch == l.epoch && !b.lapsed(lapsePongLog) {
+			pong.Head = max(pong.Head, end)
 		}
 		if b.lapsed(lapsePongHead) {
 			pong.Head = 0
 		}
-	}, func() {
-		if pong.Runs = b.states(); b.lapsed(lapsePongRuns) {
+		if b.lapsed(lapsePongRuns) {
 			pong.Runs = nil
 		}
 		c.answer(pong)
-	})
+	}, func() {
+		if now := b.thread(f.ThreadID).life; now != nil && f.ThreadID != "" {
+			pong.Epoch, pong.Head = now.epoch, now.head
+			pong.Interrupted = len(now.open) > 0 && !b.lapsed(lapsePongAsks)
+		}
+	}, func() {
+		if l != nil {
+			end = l.end()
+		}
+	}, func() { pong.Runs = b.states() })
 }
 
 func fold(events []agui.Event) []agui.Message {

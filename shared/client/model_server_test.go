@@ -13,9 +13,10 @@ import (
 // The server's rules for replay and delivery (docs/protocol.md). LAPSE names the rule that the model omits.
 const (
 	lapseWatch      = "hello first stores the connection's thread"
-	lapseTranscript = "hello reads the thread before the transcripts"
+	lapseBeside     = "a thread that was read beside the first write is compared with the thread after it"
+	lapseTranscript = "the transcripts end at the head of the thread that was read"
 	lapseSnapshot   = "snapshot.seq is the thread's head"
-	lapseQueue      = "hello reads the run queue last"
+	lapseQueue      = "the run queue is not older than the thread of a snapshot"
 	lapseCarried    = "ready.interrupts include the changes of the log"
 	lapseRetention  = "events that retention removed are replaced by a snapshot"
 	lapseHigher     = "hello and run change the row only if their n is higher"
@@ -40,7 +41,7 @@ const (
 // lapses returns all rules that LAPSE can name.
 func lapses() []string {
 	return []string{
-		lapseWatch, lapseTranscript, lapseSnapshot, lapseQueue, lapseCarried, lapseRetention, lapseHigher, lapseNames,
+		lapseWatch, lapseBeside, lapseTranscript, lapseSnapshot, lapseQueue, lapseCarried, lapseRetention, lapseHigher, lapseNames,
 		lapseRunWatches, lapseSame, lapseEpoch, lapseStart, lapseTimer, lapseEnd, lapseLast, lapseRisen, lapseAppend,
 		lapsePongHead, lapsePongLog, lapsePongRuns, lapsePongAsks, lapseUpdated, lapseReplaced,
 	}

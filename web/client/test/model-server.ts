@@ -1,5 +1,6 @@
 import { Folder } from "../src/index.ts";
 import type { AgentEvent, Interrupt, Message, Resume } from "../src/index.ts";
+import { Hello } from "./model-hello.ts";
 import { Link } from "./model-net.ts";
 import { Worker } from "./model-worker.ts";
 import type { World } from "./model.ts";
@@ -8,10 +9,9 @@ import type { World } from "./model.ts";
 export type Frame = { readonly type: string; readonly [name: string]: unknown };
 export interface Request { type: string; n: number; requestId?: string; runId: string; threadId: string; messages: Message[]; resume?: Resume[]; cursor?: { epoch: string; seq: number } }
 
-/** Runs that run at the same time, connections of the user, and events that a hello replays instead of a snapshot. */
+/** Runs that run at the same time, and connections of the user. */
 const SLOTS = 2;
 const MAX_CONNECTIONS = 10;
-const MAX_REPLAY = 40;
 
 /** A thread from its creation to its deletion: one epoch. */
 export class Life {
@@ -86,7 +86,7 @@ export class Server {
   }
 
   /** Stores the thread that a connection watches, unless a frame with a higher n has, and returns the stored thread. */
-  #watch(link: Link, threadId: string, n: number): string {
+  watch(link: Link, threadId: string, n: number): string {
     let row = this.row(link);
     if (!row) this.rows.push(row = { link, threadId: "", n: 0 });
     if (n > row.n) {
@@ -115,7 +115,7 @@ export class Server {
     const frame = this.info(thread);
     this.world.later(30, () => this.broadcast(frame));
   }
-  #states(): Frame[] {
+  states(): Frame[] {
     const state = (r: Run, status: string) => ({ type: "", runId: r.id, threadId: r.thread!.id, status, ...(status === "queued" && { messages: r.request!.messages }) });
     return [...this.active.map((r) => state(r, "running")), ...this.queued.map((r) => state(r, "queued"))];
   }
@@ -127,9 +127,9 @@ export class Server {
       if (!mute && first) link.post(first, (ok) => ok && say(...rest));
     };
     switch (f.type) {
-      case "hello": return this.#hello(link, f, say);
+      case "hello": return new Hello(this, f, say).begin(link);
       case "run":
-        this.#watch(link, f.threadId, f.n);
+        this.watch(link, f.threadId, f.n);
         return this.world.later(40, () => say(this.#admit(f)));
       case "cancel": return this.#cancel(f, say);
       case "delete": return this.#delete(f, say);
@@ -141,47 +141,21 @@ export class Server {
     }
   }
 
-  /** Runs steps one after the other. In the pauses between them other events of the world happen. */
-  #steps([first, ...rest]: (() => void)[]): void {
-    if (first) this.world.later(60, () => { first(); this.#steps(rest); });
-  }
-
-  #hello(link: Link, f: Request, say: (...frames: Frame[]) => void): void {
-    const { threadId, n, cursor, requestId } = f;
-    if (this.#watch(link, threadId, n) !== threadId) return;
-    let life: Life | undefined;
-    let [head, from, to, usable] = [0, 0, 0, cursor === undefined];
-    let open: readonly Interrupt[] = [];
-    let queue: Frame[] = [];
-    this.#steps([() => {
-      life = this.thread(threadId).life;
-      if (life) ({ head, open } = life);
-    }, () => {
-      if (!life) return;
-      [from, to] = [head, life.log.length];
-      usable = cursor?.epoch === life.epoch && cursor.seq <= to && cursor.seq >= life.floor && to - cursor.seq <= MAX_REPLAY;
-      if (usable) from = cursor!.seq;
-    }, () => void (queue = this.#states().filter((r) => r.threadId === threadId)), () => {
-      const active = queue.find(({ status }) => status === "running");
-      const ready = {
-        type: "ready", requestId, n, connectionId: "c", threadId, head: Math.max(head, to), recovered: usable, ...(active && { active }), ...(life && { epoch: life.epoch }),
-        queued: queue.filter(({ status }) => status === "queued"), interrupts: life ? carried(open, life.log.slice(head, to)) : [], limits: {},
-        ...(this.world.chance(this.world.traits.handovers) && { reconnectInMs: this.world.within(180_000) }),
-      };
-      const snapshot = life && !usable ? [{ type: "snapshot", n, threadId, epoch: life.epoch, seq: head, messages: life.messages(head), interrupts: open, more: false }] : [];
-      say(ready, ...snapshot, ...(life?.records(threadId, from, to) ?? []));
-    }]);
+  /** Runs steps that do not wait for each other, in any order, and then the step after them. */
+  together(then: () => void, ...steps: (() => void)[]): void {
+    let left = steps.length;
+    for (const step of steps) this.world.later(180, () => { step(); if (--left === 0) then(); });
   }
 
   #ping(f: Request, say: (frame: Frame) => void): void {
-    let life: Life | undefined;
+    const { life } = this.thread(f.threadId);
     let pong: Frame = { type: "pong", requestId: f.requestId, threadId: f.threadId };
-    this.#steps([() => {
-      life = this.thread(f.threadId).life;
-      if (life) pong = { ...pong, epoch: life.epoch, head: life.head, interrupted: life.open.length > 0 };
-    }, () => {
-      if (life) pong = { ...pong, head: life.log.length };
-    }, () => say({ ...pong, runs: this.#states() })]);
+    let end = 0;
+    let runs: Frame[] = [];
+    this.together(() => say({ ...pong, ...(pong.epoch !== undefined && { head: Math.max(pong.head as number, life && pong.epoch === life.epoch ? end : 0) }), runs }), () => {
+      const { life: now } = this.thread(f.threadId);
+      if (now) pong = { ...pong, epoch: now.epoch, head: now.head, interrupted: now.open.length > 0 };
+    }, () => void (end = life?.log.length ?? 0), () => void (runs = this.states()));
   }
 
   #admit(f: Request): Frame {
@@ -284,13 +258,4 @@ export class Server {
     const { life } = this.thread(id);
     if (life && life.head > life.floor) life.floor += 1 + this.world.within(life.head - life.floor - 1);
   }
-}
-
-/** The interrupts that are open after some more events. */
-function carried(open: readonly Interrupt[], log: readonly { event: AgentEvent }[]): readonly Interrupt[] {
-  for (const { event } of log) {
-    if (event.type === "RUN_STARTED") open = [];
-    else if (event.type === "RUN_FINISHED") open = event.outcome?.interrupts ?? [];
-  }
-  return open;
 }
