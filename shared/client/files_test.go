@@ -29,6 +29,7 @@ func tsOnly() map[string]string {
 		"contract":      "the types of the client's options and state; in Go: client.go and state.go",
 		"port":          "the view's callbacks; a Go view returns Actions instead",
 		"threadviews":   "in Go: fields of View",
+		"tries":         "the messages that a page folds away; a terminal prints what arrives",
 		"wake":          "events of a browser's page",
 	}
 }

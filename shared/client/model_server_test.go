@@ -41,7 +41,8 @@ const (
 // lapses returns all rules that LAPSE can name.
 func lapses() []string {
 	return []string{
-		lapseWatch, lapseBeside, lapseTranscript, lapseSnapshot, lapseQueue, lapseCarried, lapseRetention, lapseHigher, lapseNames,
+		lapseWatch, lapseBeside, lapseTranscript, lapseSnapshot, lapseQueue, lapseCarried, lapseRetention, lapseHigher,
+		lapseNames,
 		lapseRunWatches, lapseSame, lapseEpoch, lapseStart, lapseTimer, lapseEnd, lapseLast, lapseRisen, lapseAppend,
 		lapsePongHead, lapsePongLog, lapsePongRuns, lapsePongAsks, lapseUpdated, lapseReplaced,
 	}
