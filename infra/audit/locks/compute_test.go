@@ -36,8 +36,8 @@ func warm(said []agui.Message) []agui.Message {
 	return said
 }
 `},
-		{file: "functions/turn/turn.go", from: "append(history, s.messages...)",
-			to: "warm(append(history, s.messages...))"},
+		{file: "functions/turn/turn.go", from: "append(h.messages, s.messages...)",
+			to: "warm(append(h.messages, s.messages...))"},
 	}
 }
 
