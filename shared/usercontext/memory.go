@@ -65,15 +65,19 @@ func (a *account) count(more chat.RunStats) chat.RunStats {
 }
 
 // check cancels the run if the process has grown beyond the limit. It collects garbage first and compares the size
-// after the collection, so that garbage does not count.
+// after the collection, so that garbage does not count. What other goroutines allocate during a collection counts as
+// live in it, also if it is garbage already, so only the third collection decides against the run.
 func (a *account) check() {
 	if a.held()-a.base <= a.limit {
 		return
 	}
-	runtime.GC()
-	if a.living()-a.base > a.limit {
-		a.cancel(ErrMemoryLimit)
+	for range 3 {
+		runtime.GC()
+		if a.living()-a.base <= a.limit {
+			return
+		}
 	}
+	a.cancel(ErrMemoryLimit)
 }
 
 // watch calls check until the run ends, because tools can use memory without writing output.
