@@ -35,7 +35,7 @@ type seat struct {
 // of their answers by then. They stream the rest and are not affected.
 func TestTurn_ErrorsOfOneUser(t *testing.T) {
 	t.Attr("row", "B4: runs fail in every way in one process beside other users")
-	campaign.Only(t, "dozens of runs start at once, and a busy machine lists connections too late")
+	campaign.Only(t, "dozens of runs start at once in one process")
 	r := newFixture(t, fast())
 	r.gauge = &usercontext.Gauge{}
 	names, calm := slices.Sorted(maps.Keys(mishaps())), 24
