@@ -181,7 +181,7 @@ missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 # tests of shared/arch, infra/template and infra/deploy.
 RACED = ./shared/store $(shell go list ./agents/... ./functions/... ./infra/local/... ./shared/... | grep -v '/shared/arch$$')
 DRIVEN = ./infra/audit/faults ./infra/cli/canary $(shell go list ./infra/... | grep -Ev '/infra/(local|deploy|template)(/|$$)')
-ROWS = $(shell awk '/^func Test/ {name = $$2; sub(/[^A-Za-z0-9_].*/, "", name)} /Attr."row", "[A-E][0-9]: / {print name}' \
+ROW_TESTS = $(shell awk '/^func Test/ {name = $$2; sub(/[^A-Za-z0-9_].*/, "", name)} /Attr."row", "[A-E][0-9]: / {print name}' \
   $(wildcard infra/audit/*/*_test.go infra/cli/*/*_test.go infra/mutants/*_test.go infra/soak/*_test.go) | sort -u | paste -sd '|')
 # Tests that run make must not inherit this make's flags.
 GO_TEST = unset MAKEFLAGS MFLAGS && go test -vet=off -p $$(getconf _NPROCESSORS_ONLN) -shuffle=on
@@ -197,7 +197,7 @@ test-raced: $(ENGINE)
 	fi
 
 test-driven: $(ENGINE)
-	@$(GO_TEST) -skip '^($(ROWS))$$' $(DRIVEN)
+	@$(GO_TEST) -skip '^($(ROW_TESTS))$$' $(DRIVEN)
 
 test-web: $(WEB)
 	@npm test --prefix web --silent
