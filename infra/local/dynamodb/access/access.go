@@ -4,12 +4,9 @@
 package access
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"carrel/infra/local/iam"
@@ -29,15 +26,15 @@ type Schema struct {
 
 // object is a JSON object with case-sensitive member names. encoding/json would accept "key" for a struct's field Key;
 // then the request that is authorized could differ from the request that the engine executes.
-type object map[string]json.RawMessage
+type object map[string]value
 
-// get decodes a member, if there is one.
-func (o object) get(name string, to any) error {
+// get returns a member, or nil.
+func (o object) get(name string) value {
 	raw, found := o[name]
 	if !found {
 		return nil
 	}
-	return json.Unmarshal(raw, to)
+	return raw
 }
 
 // item holds the relevant parts of a request, or of one item of a batch or transaction. Only key attributes are
@@ -46,17 +43,22 @@ type item struct {
 	table, index string
 	key, item    object
 	condition    string
-	names        map[string]string
+	names        object
 	values       object
 }
 
-func decode(body []byte) (i item, err error) {
-	var o object
-	err = errors.Join(json.Unmarshal(body, &o), o.get("TableName", &i.table), o.get("IndexName", &i.index),
-		o.get("Key", &i.key), o.get("Item", &i.item),
-		o.get("KeyConditionExpression", &i.condition), o.get("ExpressionAttributeNames", &i.names),
-		o.get("ExpressionAttributeValues", &i.values))
-	if err != nil {
+func decode(v value) (i item, err error) {
+	o, err := v.object()
+	var errs [8]error
+	i.table, errs[0] = o.get("TableName").text()
+	i.index, errs[1] = o.get("IndexName").text()
+	i.key, errs[2] = o.get("Key").object()
+	i.item, errs[3] = o.get("Item").object()
+	i.condition, errs[4] = o.get("KeyConditionExpression").text()
+	i.names, errs[5] = o.get("ExpressionAttributeNames").object()
+	i.values, errs[6] = o.get("ExpressionAttributeValues").object()
+	errs[7] = err
+	if err := errors.Join(errs[:]...); err != nil {
 		return i, fmt.Errorf("decode the request: %w", err)
 	}
 	return i, nil
@@ -65,25 +67,27 @@ func decode(body []byte) (i item, err error) {
 // Permissions returns the permissions that a request needs; all of them must be granted. It returns an error if the
 // request cannot be understood.
 func Permissions(operation string, body []byte, s Schema) ([]iam.Request, error) {
-	switch operation {
-	case "GetItem", "DeleteItem", "UpdateItem", "PutItem", "Query", "Scan":
-		i, err := decode(body)
-		if err != nil {
-			return nil, err
-		}
-		return s.single(operation, i)
-	case "TransactWriteItems", "TransactGetItems":
-		return s.transaction(body)
-	case "BatchGetItem":
-		return s.batch(operation, body, getKeys)
-	case "BatchWriteItem":
-		return s.batch(operation, body, writeKeys)
+	request, err := parse(body)
+	if err != nil {
+		return nil, fmt.Errorf("decode the request: %w", err)
 	}
-	// Requests about tables, PartiQL, backups and all others name no key. They concern the named table, or all tables.
-	i, err := decode(body)
+	switch operation {
+	case "TransactWriteItems", "TransactGetItems":
+		return s.transaction(request)
+	case "BatchGetItem":
+		return s.batch(operation, request, getKeys)
+	case "BatchWriteItem":
+		return s.batch(operation, request, writeKeys)
+	}
+	i, err := decode(request)
 	if err != nil {
 		return nil, err
 	}
+	switch operation {
+	case "GetItem", "DeleteItem", "UpdateItem", "PutItem", "Query", "Scan":
+		return s.single(operation, i)
+	}
+	// Requests about tables, PartiQL, backups and all others name no key. They concern the named table, or all tables.
 	return []iam.Request{s.request(operation, cmp.Or(i.table, "*"), "", nil)}, nil
 }
 
@@ -116,21 +120,34 @@ func (s Schema) single(operation string, i item) ([]iam.Request, error) {
 	return []iam.Request{s.request(operation, i.table, i.index, []string{key})}, nil
 }
 
+// action returns the action that a member of a transaction's item is. It returns false for an unknown member.
+func action(member string) (string, bool) {
+	switch member {
+	case "Put", "Update", "Delete", "Get":
+		return member + "Item", true
+	case "ConditionCheck":
+		return "ConditionCheckItem", true
+	}
+	return "", false
+}
+
 // transaction returns the permissions for the items of a transaction, each with its own action.
-func (s Schema) transaction(body []byte) ([]iam.Request, error) {
-	var t object
-	var items []object
-	if err := errors.Join(json.Unmarshal(body, &t), t.get("TransactItems", &items)); err != nil {
+func (s Schema) transaction(request value) ([]iam.Request, error) {
+	t, err := request.object()
+	items, listErr := t.get("TransactItems").list()
+	if err := errors.Join(err, listErr); err != nil {
 		return nil, fmt.Errorf("decode the transaction: %w", err)
 	}
-	actions := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem",
-		"ConditionCheck": "ConditionCheckItem"}
 	var permissions []iam.Request
 	for _, parts := range items {
-		for kind, part := range parts {
-			action, known := actions[kind]
+		members, err := parts.object()
+		if err != nil {
+			return nil, fmt.Errorf("decode the transaction: %w", err)
+		}
+		for member, part := range members {
+			action, known := action(member)
 			if !known {
-				return nil, fmt.Errorf("%q is not an action of a transaction", kind)
+				return nil, fmt.Errorf("%q is not an action of a transaction", member)
 			}
 			i, err := decode(part)
 			if err != nil {
@@ -147,11 +164,10 @@ func (s Schema) transaction(body []byte) ([]iam.Request, error) {
 }
 
 // batch returns one permission per table of a batch. Each holds all partition keys that the batch names in that table.
-func (s Schema) batch(
-	operation string, body []byte, keys func(json.RawMessage) ([]object, error),
-) ([]iam.Request, error) {
-	var b, tables object
-	if err := errors.Join(json.Unmarshal(body, &b), b.get("RequestItems", &tables)); err != nil {
+func (s Schema) batch(operation string, request value, keys func(value) ([]object, error)) ([]iam.Request, error) {
+	b, err := request.object()
+	tables, tablesErr := b.get("RequestItems").object()
+	if err := errors.Join(err, tablesErr); err != nil {
 		return nil, fmt.Errorf("decode the batch: %w", err)
 	}
 	var permissions []iam.Request
@@ -174,26 +190,46 @@ func (s Schema) batch(
 }
 
 // getKeys returns the keys that a BatchGetItem reads from one table.
-func getKeys(entry json.RawMessage) (keys []object, err error) {
-	var o object
-	err = errors.Join(json.Unmarshal(entry, &o), o.get("Keys", &keys))
-	return keys, err
+func getKeys(entry value) (keys []object, err error) {
+	o, err := entry.object()
+	all, listErr := o.get("Keys").list()
+	if err = errors.Join(err, listErr); err != nil {
+		return nil, err
+	}
+	for _, v := range all {
+		key, err := v.object()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // writeKeys returns the items that a BatchWriteItem puts into one table, and the keys that it deletes there.
-func writeKeys(entry json.RawMessage) (keys []object, err error) {
-	var writes []map[string]object
-	err = json.Unmarshal(entry, &writes)
+func writeKeys(entry value) (keys []object, err error) {
+	writes, err := entry.list()
+	if err != nil {
+		return nil, err
+	}
 	for _, w := range writes {
-		for kind, member := range map[string]string{"PutRequest": "Item", "DeleteRequest": "Key"} {
-			if request, found := w[kind]; found {
-				var key object
-				err = errors.Join(err, request.get(member, &key))
-				keys = append(keys, key)
+		parts, err := w.object()
+		if err != nil {
+			return nil, err
+		}
+		for _, kind := range [...][2]string{{"PutRequest", "Item"}, {"DeleteRequest", "Key"}} {
+			if parts.get(kind[0]) == nil {
+				continue
 			}
+			request, err := parts.get(kind[0]).object()
+			key, keyErr := request.get(kind[1]).object()
+			if err := errors.Join(err, keyErr); err != nil {
+				return nil, err
+			}
+			keys = append(keys, key)
 		}
 	}
-	return keys, err
+	return keys, nil
 }
 
 // key returns the partition key of an item.
@@ -207,19 +243,13 @@ func (s Schema) key(table string, o object) (string, error) {
 }
 
 // scalar returns the text of a key's value, which must be an object with a single member, such as {"S": "text"}.
-func scalar(value json.RawMessage) (string, error) {
-	d := json.NewDecoder(bytes.NewReader(value))
-	var parts [4]json.Token
-	for n := range parts {
-		parts[n], _ = d.Token() // an error leaves a nil token, which the check below rejects
-	}
-	kind, _ := parts[1].(string)
-	text, isText := parts[2].(string)
-	if parts[0] != json.Delim('{') || !slices.Contains([]string{"S", "N", "B"}, kind) || !isText ||
-		parts[3] != json.Delim('}') {
+func scalar(key value) (string, error) {
+	members, kind, content := 0, "", value(nil)
+	err := key.members(func(name string, member value) { members, kind, content = members+1, name, member })
+	if err != nil || members != 1 || kind != "S" && kind != "N" && kind != "B" || content[0] != '"' {
 		return "", errors.New("a partition key is neither text, number nor binary")
 	}
-	return text, nil
+	return content.text()
 }
 
 // queryKey returns the partition key of a query. The condition names it as name = :value, alone or in a conjunction.
@@ -227,7 +257,11 @@ func (s Schema) queryKey(i item) (string, error) {
 	hash := s.Hash(i.table, i.index)
 	words := strings.Fields(strings.NewReplacer("=", " = ", "(", " ", ")", " ").Replace(i.condition))
 	for n := 0; n+2 < len(words) && hash != ""; n++ {
-		name := cmp.Or(i.names[words[n]], words[n])
+		alias, err := i.names.get(words[n]).text()
+		if err != nil {
+			return "", fmt.Errorf("decode the query: %w", err)
+		}
+		name := cmp.Or(alias, words[n])
 		if words[n+1] != "=" || name != hash {
 			continue
 		}
