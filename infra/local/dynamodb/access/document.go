@@ -9,7 +9,7 @@ import (
 // A request is checked once for being JSON. After that its parts are found by their delimiters alone: to decode each
 // part with encoding/json would check it again at every level.
 
-// value is a JSON value. It is valid, without space around it, or nil for one that is absent.
+// value is a valid JSON value without space around it. An absent value is nil.
 type value []byte
 
 var (
@@ -94,7 +94,7 @@ func (v value) text() (string, error) {
 
 func (v value) absent() bool { return len(v) == 0 || v[0] == 'n' }
 
-// skipSpace returns the index of the first byte at or after i that is no space.
+// skipSpace returns the index of the first byte from i on that is not a space.
 func skipSpace(text []byte, i int) int {
 	for text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r' {
 		i++
@@ -102,7 +102,7 @@ func skipSpace(text []byte, i int) int {
 	return i
 }
 
-// nextMember returns the index of the member or element after the one that ends at i, or of the closing bracket.
+// nextMember returns the index of the next member or element, or of the closing bracket. A value ends at i.
 func nextMember(text []byte, i int) int {
 	if i = skipSpace(text, i); text[i] == ',' {
 		i = skipSpace(text, i+1)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestDocument compares the parts of random JSON texts with those that encoding/json finds.
+// TestDocument finds the parts of random JSON texts, and compares them with the parts that encoding/json finds.
 func TestDocument(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if given, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
