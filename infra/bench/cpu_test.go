@@ -37,7 +37,7 @@ type subject struct {
 // the functions, as in TestBenchStart; they run on a stack of their own in the same rounds.
 func TestBenchCPU(t *testing.T) {
 	needsTime(t)
-	runs, err := strconv.Atoi(cmp.Or(os.Getenv("RUNS"), "60"))
+	runs, err := strconv.Atoi(cmp.Or(os.Getenv("RUNS"), size("60", "4")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +53,25 @@ func TestBenchCPU(t *testing.T) {
 		}
 		subjects = append(subjects, subjectsOf(t, "before, ", other)...)
 	}
-	for range 7 {
+	for round := range size(7, 1) {
 		for _, s := range subjects {
 			s.round(t, runs)
 		}
+		recordThreads(t, round, subjects)
 	}
 	fmt.Println("CPU of the functions          ms a run   runs/s per CPU   against the new thread")
 	for i, s := range subjects {
 		own := subjects[i/3*3].took.at(.5)
 		fmt.Printf("%-28s %9.2f %16.0f %24.2f×\n", s.name, s.took.at(.5), 1000/s.took.at(.5), s.took.at(.5)/own)
+	}
+}
+
+// recordThreads records the last round of the first three subjects for the table.
+func recordThreads(t *testing.T, round int, subjects []*subject) {
+	t.Helper()
+	for i, side := range []string{peerSide, peerSide, subjectSide} {
+		took := subjects[i].took[len(subjects[i].took)-1]
+		record(t, line{oldThread, side, round, i == 1, sample{Value: float64(took.Microseconds()) / 1000}, load(), ""})
 	}
 }
 
@@ -76,7 +86,7 @@ func subjectsOf(t *testing.T, prefix string, binaries map[string]string) []*subj
 		all = append(all, &subject{name: prefix + name, binaries: binaries, device: d,
 			fresh: name != "500 runs"})
 	}
-	for range 500 {
+	for range size(500, 10) {
 		all[2].run(t)
 	}
 	return all

@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -29,14 +30,19 @@ func needsTime(t *testing.T) {
 	}
 }
 
-// direct opens a user's part of a stack's table without a function, through the stack's proxy.
-func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
-	t.Helper()
+// openTable opens a stack's table without a function, through the stack's proxy.
+func openTable(e stack.Endpoints) *store.Table {
 	limits := chat.DefaultLimits()
 	limits.RunBurst, limits.RunsPerHour = 100_000, 100_000
-	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(s.Endpoints().DynamoDB),
-		Credentials: s.Endpoints().Operator()})
-	own, err := store.New(db, store.Config{Name: "carrel-Table", Limits: limits}).For(chattest.User(t, user))
+	db := store.NewClient(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(e.DynamoDB),
+		Credentials: e.Operator()})
+	return store.New(db, store.Config{Name: "carrel-Table", Limits: limits})
+}
+
+// direct opens a user's part of a stack's table, as openTable does.
+func direct(t testing.TB, e stack.Endpoints, user string) *store.Store {
+	t.Helper()
+	own, err := openTable(e).For(chattest.User(t, user))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +52,22 @@ func direct(t testing.TB, s *stack.Stack, user string) *store.Store {
 // fill adds one run to a thread, with this number of events in its log, per of them in each record.
 func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int) {
 	t.Helper()
-	run := chat.RunID(chat.NewID(time.Now()))
-	asked := []agui.Message{{ID: string(run) + ".1", Role: agui.RoleUser, Content: "go on"}}
-	_, err := own.Admit(t.Context(), store.Admission{Run: run, Thread: thread, Messages: asked, Title: "filled"})
-	if err != nil {
+	if err := addRun(t.Context(), own, thread, events, per); err != nil {
 		t.Fatal(err)
 	}
-	h, err := own.Claim(t.Context(), run)
+}
+
+// addRun is fill for any goroutine.
+func addRun(ctx context.Context, own *store.Store, thread chat.ThreadID, events, per int) error {
+	run := chat.RunID(chat.NewID(time.Now()))
+	asked := []agui.Message{{ID: string(run) + ".1", Role: agui.RoleUser, Content: "go on"}}
+	_, err := own.Admit(ctx, store.Admission{Run: run, Thread: thread, Messages: asked, Title: "filled"})
 	if err != nil {
-		t.Fatal(err)
+		return err
+	}
+	h, err := own.Claim(ctx, run)
+	if err != nil {
+		return err
 	}
 	id := string(run) + ".a"
 	all := []agui.Event{
@@ -68,21 +81,20 @@ func fill(t testing.TB, own *store.Store, thread chat.ThreadID, events, per int)
 	all = append(all, agui.Event{Type: agui.TextMessageEnd, MessageID: id})
 	renewed := time.Now()
 	for record := range slices.Chunk(all, per) {
-		if _, err := h.Append(t.Context(), record); err != nil {
-			t.Fatal(err)
+		if _, err := h.Append(ctx, record); err != nil {
+			return err
 		}
 		if time.Since(renewed) > 3*time.Second {
-			if err := h.Renew(t.Context()); err != nil {
-				t.Fatal(err)
+			if err := h.Renew(ctx); err != nil {
+				return err
 			}
 			renewed = time.Now()
 		}
 	}
 	last := agui.Event{Type: agui.RunFinished, ThreadID: thread, RunID: run,
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}
-	if _, _, err := h.End(t.Context(), []agui.Event{last}); err != nil {
-		t.Fatal(err)
-	}
+	_, _, err = h.End(ctx, []agui.Event{last})
+	return err
 }
 
 // times holds measured times.

@@ -19,21 +19,21 @@ func TestBenchGrowth(t *testing.T) {
 	needsTime(t)
 	s := startStack(t, stack.Config{Parameters: generous()})
 	thread := chat.ThreadID(chat.NewID(time.Now()))
-	own := direct(t, s, "alice")
+	own := direct(t, s.Endpoints(), "alice")
 	d := open(t, s.Endpoints(), "alice", thread)
 	fmt.Println("  events   turn: requests  write units  read units   resume: requests  read units  p50 ms  against " +
 		"itself")
-	for _, size := range []int{10, 1_000, 10_000, 100_000} {
-		th := grow(t, own, thread, size)
+	for _, events := range size([]int{10, 1_000, 10_000, 100_000}, []int{10, 1_000}) {
+		th := grow(t, own, thread, events)
 		if err := d.hello(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		u := play(t, s, "/call calculator {\"expression\":\"12*7\"}\n/stream 3 0", d)
-		missing := chat.Seq(min(100, size/2))
+		missing := chat.Seq(min(100, events/2))
 		from := chat.Cursor{Epoch: th.Epoch, Seq: th.Head - missing}
 		used := using(t, s, func() { resume(t, d, from) })
 		var took, again times
-		for range 60 {
+		for range size(60, 2) {
 			_, a := resume(t, d, from)
 			_, b := resume(t, d, from)
 			took, again = append(took, a), append(again, b)
@@ -43,18 +43,18 @@ func TestBenchGrowth(t *testing.T) {
 	}
 }
 
-// grow fills a thread up to a size: long runs, then 100 short ones.
-func grow(t testing.TB, own *store.Store, thread chat.ThreadID, size int) store.Thread {
+// grow fills a thread up to a number of events: long runs, then 100 short ones.
+func grow(t testing.TB, own *store.Store, thread chat.ThreadID, events int) store.Thread {
 	t.Helper()
 	const long, short, shorts = 1000, 10, 100
 	have := chat.Seq(0)
 	if th, err := own.Thread(t.Context(), thread); err == nil {
 		have = th.Head
 	}
-	if size <= short {
-		fill(t, own, thread, size, 5)
+	if events <= short {
+		fill(t, own, thread, events, 5)
 	} else {
-		for ; int(have) < size-short*shorts; have += long {
+		for ; int(have) < events-short*shorts; have += long {
 			fill(t, own, thread, long, 20)
 		}
 		for range shorts {

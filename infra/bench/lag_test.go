@@ -2,39 +2,31 @@ package bench_test
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"carrel/infra/local/dynamodb/proxy"
-	"carrel/infra/local/lambda"
 	"carrel/infra/local/stack"
 	"carrel/shared/agui"
 	"carrel/shared/wire"
 )
 
-// Assumed times of a write and a post on AWS, for the lag only.
-const (
-	putTakes  = 5 * time.Millisecond
-	postTakes = 15 * time.Millisecond
-)
-
-// TestBenchLag measures the delay of deltas at a client when a write and a post take as long as on AWS: 200 deltas at
-// 50 a second, each compared with the moment at which an undelayed model would have sent it.
+// TestBenchLag measures the delay of deltas at a client when the calls of AWS take as long as there: 200 deltas at 50 a
+// second, each compared with the moment at which an undelayed model would have sent it.
 func TestBenchLag(t *testing.T) {
 	needsTime(t)
-	turns := map[emitter]string{carrels: build(t, carrels), naive: build(t, naive)}
-	for _, devices := range []int{1, 3} {
-		s := startStack(t, stack.Config{})
-		slow(t, s)
+	emitters := size([]emitter{carrels, naive}, []emitter{carrels})
+	turns := map[emitter]string{}
+	for _, e := range emitters {
+		turns[e] = build(t, e)
+	}
+	for _, devices := range size([]int{1, 3}, []int{1}) {
+		s := startStack(t, stack.Config{Parameters: generous()})
+		likeAWS(t, s)
 		all := connectUsers(t, s, 1, devices)[0]
-		for range 2 {
-			for _, e := range []emitter{carrels, naive} {
+		for round := range size(3, 1) {
+			for _, e := range emitters {
 				use(t, s, turns[e])
 				play(t, s, "/say hello", all...)
 				run, err := all[0].ask(t.Context(), "/stream 200 50")
@@ -51,6 +43,9 @@ func TestBenchLag(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if side := map[emitter]string{carrels: subjectSide, naive: peerSide}[e]; devices == 1 {
+					record(t, line{lagOfDelta, side, round, false, sample{Value: lag.at(.5)}, load(), ""})
+				}
 				fmt.Printf("%-7s %d devices: delay of a delta p50 %.0f p99 %.0f ms, the first %.0f ms; %d posts\n", e,
 					devices,
 					lag.at(.5), lag.at(.99), float64(lag[0].Microseconds())/1000, used.Posts)
@@ -59,59 +54,17 @@ func TestBenchLag(t *testing.T) {
 	}
 }
 
-// slow lets the writes of turn and all posts take as long as on AWS.
-func slow(t testing.TB, s *stack.Stack) {
-	t.Helper()
-	wait := func(r *http.Request, d time.Duration) {
-		select {
-		case <-time.After(d):
-		case <-r.Context().Done():
-		}
-	}
-	through := func(to string, takes func(*http.Request) time.Duration) string {
-		target, err := url.Parse(to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { // the host stays: it is signed
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
-		}}
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			wait(r, takes(r))
-			forward.ServeHTTP(w, r)
-		}))
-		t.Cleanup(server.Close)
-		return server.URL
-	}
-	gateway := strings.TrimSuffix(s.Endpoints().Connections, "/@connections")
-	root, err := url.Parse(gateway)
-	if err != nil {
-		t.Fatal(err)
-	}
-	posts := through(root.Scheme+"://"+root.Host, func(*http.Request) time.Duration { return postTakes }) + root.Path
-	s.DynamoDB().SetHook(func(r proxy.Request) (proxy.Fault, func()) {
-		if r.Operation == "PutItem" {
-			<-time.After(putTakes)
-		}
-		return proxy.Fine, nil
-	})
-	s.Host().SetFaults(lambda.Faults{Env: func(string, string) map[string]string {
-		return map[string]string{"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": posts, "ENDPOINT": posts}
-	}})
-}
-
 // lags reads a run's stream and returns the delay of each delta. The text's first event marks the start of the stream.
 func lags(t testing.TB, d *device) times {
 	t.Helper()
 	var began time.Time
 	var late times
 	for {
-		_, m, err := d.conn.Read(t.Context())
-		if err != nil {
+		if _, err := d.await(t.Context(), "{"); err != nil {
 			t.Fatal(err)
 		}
-		at := time.Now()
-		f, err := wire.DecodeServer(m)
+		at := d.at
+		f, err := wire.DecodeServer(d.last)
 		if err != nil {
 			t.Fatal(err)
 		}

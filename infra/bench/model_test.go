@@ -11,10 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"carrel/infra/local/stack"
-	"carrel/infra/testkit"
 	"carrel/shared/chat"
 )
 
@@ -61,29 +58,42 @@ func (s *stamped) since(text string, now time.Time) (time.Duration, bool) {
 	return now.Sub(sent), ok && known
 }
 
-// BenchmarkModelFirstDelta measures the time from the provider's first word to the moment at which a window of the user
-// has it: through turn's adapter, the engine, the log and a post. For comparison it reads the same streams directly.
-//
-//	go test ./infra/bench -run - -bench ModelFirstDelta -benchtime 1x
-func BenchmarkModelFirstDelta(b *testing.B) {
+// TestBenchModel measures the time from a provider's first word to the moment at which a window of the user has it:
+// through turn's adapter, the engine, the log and a post. For comparison it reads the same streams directly.
+func TestBenchModel(t *testing.T) {
+	needsTime(t)
 	provider := &stamped{sent: map[string]time.Time{}}
 	server := httptest.NewServer(provider)
-	b.Cleanup(server.Close)
+	t.Cleanup(server.Close)
 	parameters := generous()
 	parameters["Model"] = "openai:stamped"
-	e := new(testkit.Kit).Start(b, stack.Config{Parameters: parameters,
-		TurnEnv: map[string]string{"OPENAI_BASE_URL": server.URL}}).Endpoints()
-	for b.Loop() {
-		report(b, "direct", 1, func(int) exchange { return directly(b, server.URL, provider) })
-		report(b, "first-delta", 1, func(i int) exchange { return throughTurn(b, e, i, provider) })
+	s := startStack(t, stack.Config{Parameters: parameters, TurnEnv: map[string]string{"OPENAI_BASE_URL": server.URL}})
+	compare(t, modelWord, medianOf(throughTurn(t, s, provider)), medianOf(directly(server.URL, provider)))
+}
+
+// medianOf returns a trial: exchanges one after another. The figure is the median in milliseconds.
+func medianOf(do exchange) func(*testing.T) sample {
+	return func(t *testing.T) sample {
+		t.Helper()
+		var took times
+		for range size(30, 3) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			d, err := do(ctx)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			took = append(took, d)
+		}
+		return sample{Value: took.at(.5)}
 	}
 }
 
 // directly reads the provider's stream as curl does.
-func directly(b *testing.B, url string, p *stamped) exchange {
+func directly(url string, p *stamped) exchange {
 	client := &http.Client{Timeout: 20 * time.Second}
-	return func() (time.Duration, error) {
-		r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	return func(ctx context.Context) (time.Duration, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
 		if err != nil {
 			return 0, err
 		}
@@ -109,31 +119,23 @@ func directly(b *testing.B, url string, p *stamped) exchange {
 }
 
 // throughTurn starts runs on one thread and waits for the word of each.
-func throughTurn(b *testing.B, e stack.Endpoints, i int, p *stamped) exchange {
-	c := dial(b, e, fmt.Sprint("model-user-", i))
-	thread, n := chat.NewID(time.Now()), 0
-	return func() (took time.Duration, err error) {
-		ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
-		defer cancel()
-		n++
-		frame := fmt.Sprintf(`{"type":"run","n":%d,"runId":"%s.%[1]d","threadId":"%[2]s","messages":[`+
-			`{"id":"%[2]s.%[1]d.1","role":"user","content":"hello"}]}`, n, thread)
-		if err := c.Write(ctx, websocket.MessageText, []byte(frame)); err != nil {
-			return 0, err
-		}
-		for done := false; !done; {
-			_, m, err := c.Read(ctx)
-			if err != nil {
-				return 0, err
+func throughTurn(t *testing.T, s *stack.Stack, p *stamped) exchange {
+	t.Helper()
+	d := open(t, s.Endpoints(), "model-user", chat.ThreadID(chat.NewID(time.Now())))
+	return func(ctx context.Context) (took time.Duration, err error) {
+		run, err := d.ask(ctx, "hello")
+		for err == nil && !d.holds(`"RUN_FINISHED"`) {
+			if _, err = d.await(ctx, `"type":"events"`); took == 0 && d.holds("TEXT_MESSAGE_CONTENT") {
+				took, _ = p.since(string(d.last), d.at)
 			}
-			if took == 0 && strings.Contains(string(m), "TEXT_MESSAGE_CONTENT") {
-				took, _ = p.since(string(m), time.Now())
-			}
-			done = strings.Contains(string(m), "RUN_FINISHED")
 		}
-		if took == 0 {
-			return 0, fmt.Errorf("run %d ended without a word", n)
+		if err == nil && took == 0 {
+			err = fmt.Errorf("run %s ended without a word", run)
 		}
-		return took, nil
+		if err == nil {
+			_, err = settled(ctx, s, run) // the next run would start another process
+		}
+		d.last = nil
+		return took, err
 	}
 }

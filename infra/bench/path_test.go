@@ -72,12 +72,10 @@ func (p *path) follow(ctx context.Context, d *device) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		_, m, err := d.conn.Read(ctx)
-		if err != nil {
+		if _, err := d.await(ctx, "{"); err != nil {
 			return err
 		}
-		at := time.Now()
-		f, err := wire.DecodeServer(m)
+		f, err := wire.DecodeServer(d.last)
 		if err != nil {
 			return err
 		}
@@ -85,7 +83,7 @@ func (p *path) follow(ctx context.Context, d *device) error {
 		if !ok {
 			continue
 		}
-		p.arrived(e, at)
+		p.arrived(e, d.at)
 		for _, ev := range e.Events {
 			if ev.Terminal() {
 				return nil
@@ -98,8 +96,8 @@ func (p *path) follow(ctx context.Context, d *device) error {
 // stream 20 deltas a second, at most 20 users at once. Each line is measured twice, which shows the machine's noise.
 func TestBenchPath(t *testing.T) {
 	needsTime(t)
-	for _, c := range []struct{ users, devices, rounds int }{{1, 1, 6}, {1, 3, 6}, {1, 10, 6}, {20, 1, 1},
-		{200, 1, 1}} {
+	type load struct{ users, devices, rounds int }
+	for _, c := range size([]load{{1, 1, 3}, {1, 3, 3}, {1, 10, 3}, {20, 1, 1}, {100, 1, 1}}, []load{{2, 3, 1}}) {
 		s := startStack(t, stack.Config{Parameters: generous()})
 		p := &path{durable: map[place]time.Time{}}
 		s.DynamoDB().SetHook(p.watch)
@@ -108,7 +106,7 @@ func TestBenchPath(t *testing.T) {
 		var twice [2]times
 		for i := range twice {
 			p.took = nil
-			stream(t, p, people, "/stream 80 20", c.rounds)
+			stream(t, p, people, size("/stream 80 20", "/stream 10 20"), c.rounds)
 			twice[i] = p.took
 		}
 		fmt.Printf("%3d users with %2d devices: append to client p50 %.2f p99 %.2f ms (%d arrivals); against itself "+
@@ -124,8 +122,9 @@ func TestBenchPath(t *testing.T) {
 // TestBenchThroughput lets users stream as fast as the model can.
 func TestBenchThroughput(t *testing.T) {
 	needsTime(t)
-	const deltas = 9000
-	for _, c := range []struct{ users, devices int }{{1, 1}, {1, 3}, {1, 10}, {20, 1}} {
+	deltas := size(9000, 300)
+	type load struct{ users, devices int }
+	for _, c := range size([]load{{1, 1}, {1, 3}, {1, 10}, {20, 1}}, []load{{2, 3}}) {
 		s := startStack(t, stack.Config{Parameters: generous()})
 		p := &path{}
 		people := connectUsers(t, s, c.users, c.devices)
