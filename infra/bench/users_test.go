@@ -53,50 +53,59 @@ func addUsers(t *testing.T, e stack.Endpoints, n int) {
 	}
 }
 
-// smallRuns returns a trial: runs of one user. It returns the requests and write units of each, which must be the same
-// for all, and the processor time of the whole stack in milliseconds.
+// smallRuns returns a trial: runs of one user, each in a thread of its own, so that no run reads more earlier runs than
+// another. It returns the requests and write units of a run, of a few the smallest because a busy machine adds flushes,
+// and the processor time of the whole stack for a run in milliseconds.
 func smallRuns(t *testing.T, p *process, e stack.Endpoints) func(*testing.T) []sample {
 	t.Helper()
 	d := open(t, e, "alice", chat.ThreadID(chat.NewID(time.Now())))
 	return func(t *testing.T) []sample {
 		t.Helper()
-		// A hello begins a new thread: the model reads the earlier runs of an old one.
-		d.thread = chat.ThreadID(chat.NewID(time.Now()))
-		err := d.hello(t.Context(), nil)
-		n := size(40, 4)
-		var used []meters.Use
-		before := p.used(t)
-		for i := 0; i < n && err == nil; i++ {
+		var least meters.Use
+		for i := range size(5, 3) {
+			run, err := d.small(t.Context())
 			var u meters.Use
-			if u, err = playAt(t.Context(), e, d); i > 0 { // the first run also adds the thread
-				used = append(used, u)
+			if err == nil {
+				u, err = usageOf(t.Context(), e, run)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 || u.Requests < least.Requests {
+				least = u
 			}
 		}
-		if err != nil {
-			t.Fatal(err)
+		n, before := size(60, 4), p.used(t)
+		for range n {
+			if _, err := d.small(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		cpu := p.used(t).since(before, n)
-		for _, u := range used[1:] {
-			if u.Requests != used[0].Requests || u.WriteUnits != used[0].WriteUnits || u.Posts != used[0].Posts {
-				t.Fatalf("two runs alike have different usage: %+v and %+v", used[0], u)
-			}
-		}
-		return []sample{{Value: float64(used[0].Requests)}, {Value: used[0].WriteUnits},
+		return []sample{{Value: float64(least.Requests)}, {Value: least.WriteUnits},
 			{float64(cpu.Microseconds()) / 1000, cpu}}
 	}
 }
 
-// playAt plays a small run on a stack in another process and returns its usage.
-func playAt(ctx context.Context, e stack.Endpoints, d *device) (used meters.Use, err error) {
+// small plays a small run in a new thread.
+func (d *device) small(ctx context.Context) (chat.RunID, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	d.thread = chat.ThreadID(chat.NewID(time.Now()))
+	if err := d.hello(ctx, nil); err != nil {
+		return "", err
+	}
 	run, err := d.ask(ctx, smallRun)
 	if err == nil {
 		_, err = d.await(ctx, `"RUN_FINISHED"`)
 	}
-	if err != nil {
-		return used, err
-	}
+	return run, err
+}
+
+// usageOf returns a run's usage on a stack in another process, after both of its invocations have ended.
+func usageOf(ctx context.Context, e stack.Endpoints, run chat.RunID) (used meters.Use, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var failed error
 	err = testkit.Poll(ctx, func() bool {
 		used, failed = meterOf(ctx, e, run)
