@@ -47,8 +47,12 @@ func (v *View) eraseRefused(n Notice) {
 	}
 }
 
-// close ends the connection for good, or until a person acts.
+// close ends the connection for good, or until a person acts. The status Erasing answers an erase of this view: the
+// user is marked. The accepted may come later, because several functions post to one socket at once.
 func (v *View) close(status Status, n Notice) {
+	if status == Erasing {
+		v.requests.answer("erase", "", "erase")
+	}
 	v.dropRequests(n)
 	v.socket = socket{}
 	v.status, v.wanted, v.handover = status, false, nil
