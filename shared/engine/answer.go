@@ -29,6 +29,7 @@ type answer struct {
 	written strings.Builder // the open text, or the open call's arguments
 	tail    tail            // the incomplete last character of the open part
 	open    *agui.Event     // a delta of the open part, without its text
+	delta   [1]agui.Event   // the delta that is emitted, here so that not each one is allocated
 	closing []agui.Event    // the events that close the open part
 	started bool            // an event of it was emitted
 	stop    StopReason      // why the model stopped; "": it has not
@@ -153,10 +154,10 @@ func (a *answer) begin(open agui.Event, events ...agui.Event) error {
 func (a *answer) stream(delta string) error {
 	a.written.WriteString(delta)
 	for delta != "" {
-		e := *a.open
-		e.Delta = chars.Head(delta, maxDelta)
-		delta = delta[len(e.Delta):]
-		if err := a.r.emit(e); err != nil {
+		a.delta[0] = *a.open
+		a.delta[0].Delta = chars.Head(delta, maxDelta)
+		delta = delta[len(a.delta[0].Delta):]
+		if err := a.r.emit(a.delta[:]...); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,7 @@ func (s *sink) Emit(ctx context.Context, events ...agui.Event) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("emitted with a context that has ended: %w", ctx.Err())
 	}
-	s.records = append(s.records, events)
+	s.records = append(s.records, slices.Clone(events))
 	for _, e := range events {
 		if s.fail != nil {
 			if err := s.fail(e); err != nil {
