@@ -123,7 +123,7 @@ func (s *session) lost(a *attempt, cause error) error {
 }
 
 // ready returns a connection in which the tool has not changed since it was offered.
-func (s *session) ready(ctx context.Context, l Listed) (conn *sdk.ClientSession, again bool, err error) {
+func (s *session) ready(ctx context.Context, l Listed) (conn *connection, again bool, err error) {
 	conn, again, err = s.connect(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -161,8 +161,8 @@ func (s *session) listedNow(ctx context.Context) (map[string]Listed, error) {
 }
 
 // send makes one request.
-func (s *session) send(ctx context.Context, conn *sdk.ClientSession, l Listed, args json.RawMessage) (
-	*sdk.CallToolResult, error) {
+func (s *session) send(ctx context.Context, conn *connection, l Listed, args json.RawMessage) (*sdk.CallToolResult,
+	error) {
 	key := tool.IdempotencyKey(ctx)
 	sum := sha256.Sum256([]byte(key)) // the key names the user's hash and the run, which the server need not know
 	params := &sdk.CallToolParams{Name: l.Name, Arguments: args, Meta: sdk.Meta{KeyName: hex.EncodeToString(sum[:16])}}

@@ -21,15 +21,31 @@ type session struct {
 	declared
 	uc      *usercontext.Context
 	client  *sdk.Client
-	http    *http.Client
+	origin  *url.URL
+	next    http.RoundTripper
 	updates *updates
 
 	places chan struct{} // holds one value; the goroutine that takes it may use the fields below
-	conn   *sdk.ClientSession
+	conn   *connection
 	found  map[string]Listed // what the server lists in this connection; nil if it was not asked
 	opened bool              // a connection was made before
 	closed bool
-	end    context.CancelFunc // ends all requests
+}
+
+// connection is one connection of a session.
+type connection struct {
+	*sdk.ClientSession
+	end context.CancelFunc // ends all of its requests
+}
+
+// close ends the connection. It notifies the server, if the server answers in time. A failure is not reported, because
+// the connection may be lost.
+func (c *connection) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	defer context.AfterFunc(ctx, c.end)()
+	defer c.end()
+	_ = c.Close()
 }
 
 // newSession returns a session that the user context closes. It makes no request.
@@ -38,10 +54,7 @@ func newSession(uc *usercontext.Context, d declared, next http.RoundTripper, ver
 	if err != nil {
 		return nil, fmt.Errorf("MCP server %s: %w", d.Name, err)
 	}
-	// The requests of a session end with its close, which comes after the end of the run's context.
-	ended, end := context.WithCancel(context.WithoutCancel(uc.Context()))
-	t := &transport{origin: origin, uc: uc, credentials: d.credentials, next: next, ended: ended}
-	s := &session{declared: d, uc: uc, http: t.client(), updates: &updates{}, places: make(chan struct{}, 1), end: end}
+	s := &session{declared: d, uc: uc, origin: origin, next: next, updates: &updates{}, places: make(chan struct{}, 1)}
 	s.client = sdk.NewClient(&sdk.Implementation{Name: "carrel", Version: version}, &sdk.ClientOptions{
 		Capabilities:                &sdk.ClientCapabilities{}, // no sampling, no roots, no elicitation
 		MultiRoundTrip:              &sdk.MultiRoundTripOptions{Disabled: true},
@@ -49,7 +62,6 @@ func newSession(uc *usercontext.Context, d declared, next http.RoundTripper, ver
 	})
 	s.places <- struct{}{}
 	if err := uc.OnClose("MCP server "+d.Name, s.close); err != nil {
-		end()
 		return nil, err
 	}
 	return s, nil
@@ -68,7 +80,7 @@ func (s *session) lock(ctx context.Context) error {
 func (s *session) unlock() { s.places <- struct{}{} }
 
 // connect returns the connection, and makes it if there is none. again reports whether an earlier one was lost.
-func (s *session) connect(ctx context.Context) (conn *sdk.ClientSession, again bool, err error) {
+func (s *session) connect(ctx context.Context) (conn *connection, again bool, err error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, false, err
 	}
@@ -83,12 +95,10 @@ func (s *session) connect(ctx context.Context) (conn *sdk.ClientSession, again b
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	// Connect of the SDK may not return when its context ends. A connection that comes too late is closed.
-	made := make(chan *sdk.ClientSession)
+	made := make(chan *connection)
 	failed := make(chan error, 1)
 	err = s.uc.Go("connect to "+s.Name, func(context.Context) {
-		conn, err := s.client.Connect(ctx, &sdk.StreamableClientTransport{
-			Endpoint: s.URL, HTTPClient: s.http, DisableStandaloneSSE: true, MaxEventSize: maxEvent,
-		}, nil)
+		conn, err := s.open(ctx)
 		if err != nil {
 			failed <- err
 			return
@@ -96,7 +106,7 @@ func (s *session) connect(ctx context.Context) (conn *sdk.ClientSession, again b
 		select {
 		case made <- conn:
 		case <-ctx.Done():
-			failed <- conn.Close()
+			conn.close()
 		}
 	})
 	if err != nil {
@@ -113,8 +123,27 @@ func (s *session) connect(ctx context.Context) (conn *sdk.ClientSession, again b
 	}
 }
 
+// open makes a connection. A panic is returned as an error, because it concerns this server only.
+func (s *session) open(ctx context.Context) (conn *connection, err error) {
+	// The requests of a connection end with its close, which comes after the end of the run's context.
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+		if err != nil {
+			end()
+		}
+	}()
+	t := &transport{origin: s.origin, uc: s.uc, credentials: s.credentials, next: s.next, ended: ended}
+	made, err := s.client.Connect(ctx, &sdk.StreamableClientTransport{
+		Endpoint: s.URL, HTTPClient: t.client(), DisableStandaloneSSE: true, MaxEventSize: maxEvent,
+	}, nil)
+	return &connection{made, end}, err
+}
+
 // drop forgets a connection that failed, so that the next call makes another one.
-func (s *session) drop(ctx context.Context, conn *sdk.ClientSession) error {
+func (s *session) drop(ctx context.Context, conn *connection) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -123,17 +152,11 @@ func (s *session) drop(ctx context.Context, conn *sdk.ClientSession) error {
 		return nil
 	}
 	s.conn, s.found = nil, nil
-	return s.uc.Go("close a lost connection to "+s.Name, func(context.Context) {
-		_ = conn.Close() // the connection is lost, so an error is expected
-	})
+	return s.uc.Go("close a lost connection to "+s.Name, func(context.Context) { conn.close() })
 }
 
-// close ends the session. It notifies the server, if the server answers in time.
+// close ends the session.
 func (s *session) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, closeTime)
-	defer cancel()
-	defer context.AfterFunc(ctx, s.end)()
-	defer s.end()
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -141,13 +164,19 @@ func (s *session) close(ctx context.Context) error {
 	s.conn, s.closed = nil, true
 	s.unlock()
 	if conn != nil {
-		_ = conn.Close() // the server may be gone, and the run has ended anyway
+		conn.close()
 	}
 	return nil
 }
 
-// tools returns the tools of the server: the pinned tools, or the tools that it lists now.
-func (s *session) tools(ctx context.Context) ([]tool.Tool, error) {
+// tools returns the tools of the server: the pinned tools, or the tools that it lists now. A panic costs only the tools
+// of this server.
+func (s *session) tools(ctx context.Context) (tools []tool.Tool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			tools, err = nil, &SourceError{Server: s.Name, State: Down, Err: fmt.Errorf("panic: %v", v)}
+		}
+	}()
 	all := s.pinned
 	if all == nil {
 		limited, cancel := context.WithTimeout(ctx, listTime)
@@ -164,7 +193,6 @@ func (s *session) tools(ctx context.Context) ([]tool.Tool, error) {
 			all = append(all, found[name])
 		}
 	}
-	var tools []tool.Tool
 	var errs []error
 	for _, l := range all {
 		if !has(s.Tools, l.Name) {
