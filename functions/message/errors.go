@@ -24,6 +24,8 @@ func codeOf(err error) (wire.Code, bool) {
 		return wire.CodeTooManyRuns, true
 	case errors.Is(err, chat.ErrRateLimited):
 		return wire.CodeRateLimited, true
+	case errors.Is(err, chat.ErrBudget):
+		return wire.CodeBudgetReached, true
 	case errors.Is(err, chat.ErrUnknownAgent):
 		return wire.CodeUnknownAgent, true
 	case errors.Is(err, chat.ErrDenied):
@@ -55,6 +57,8 @@ func sentence(code wire.Code) string {
 		return "Too many messages wait already. Wait until some are answered, or cancel them."
 	case wire.CodeRateLimited:
 		return "Too many requests. Wait a moment and try again."
+	case wire.CodeBudgetReached:
+		return "You have used all tokens that you may use in one day. The next day begins at midnight UTC."
 	case wire.CodeUnknownAgent:
 		return "There is no agent of this name. Choose another one."
 	case wire.CodeDenied:
@@ -94,6 +98,9 @@ func rejection(f *wire.Run, code wire.Code, err error) *wire.Rejected {
 	no := &wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: code, Message: sentence(code)}
 	if limited := (*chat.RateLimitedError)(nil); errors.As(err, &limited) {
 		no.RetryAfterMS = max(1, limited.After.Milliseconds())
+	}
+	if spent := (*chat.BudgetError)(nil); errors.As(err, &spent) {
+		no.RetryAfterMS = max(1, spent.After.Milliseconds())
 	}
 	if open := (*store.InterruptedError)(nil); errors.As(err, &open) {
 		no.Interrupts = open.Open

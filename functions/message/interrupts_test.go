@@ -10,6 +10,7 @@ import (
 	"carrel/shared/chat"
 	"carrel/shared/gateway/gatewaytest"
 	"carrel/shared/store"
+	"carrel/shared/store/storetest"
 	"carrel/shared/wire"
 )
 
@@ -198,6 +199,32 @@ func TestRuns_Pages(t *testing.T) {
 		t.Errorf("the other user's runs are %+v", got)
 	}
 	t.Attr("figure", fmt.Sprintf("%d pages right; somebody else sees %d runs", pages, len(got.Runs)))
+}
+
+// A user who has used the tokens of the day learns when the next day begins.
+func TestRun_BudgetReached(t *testing.T) {
+	r := newRig(t)
+	l := chat.DefaultLimits()
+	l.DayTokens = 10
+	r.at = time.Date(2027, 3, 1, 23, 0, 0, 0, time.UTC)
+	r.table = gatewaytest.Table(t, store.Config{Limits: l, Now: func() time.Time { return r.at }})
+	w := r.window("alice", "w1=")
+	w.send(hi)
+	lease, err := storetest.As(t, r.table, "alice").Claim(t.Context(), "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := []agui.Event{storetest.Started(lease), storetest.Marked(1, 6, 4), storetest.Finished(lease)}
+	if _, _, err := lease.End(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	second := strings.ReplaceAll(hi, "r1", "r2")
+	w.answers(second, `{"type":"rejected","requestId":"q1","runId":"r2","code":"budget_reached","message":"You have `+
+		`used all tokens that you may use in one day. The next day begins at midnight UTC.","retryAfterMs":3600000}`)
+	r.at = r.at.Add(time.Hour)
+	if got := w.send(second)[0]; got.(*wire.Accepted).State != "running" {
+		t.Errorf("on the next day: %+v", got)
+	}
 }
 
 func TestRun_TooManyRuns(t *testing.T) {

@@ -170,6 +170,31 @@ func requestGuards() []guard {
 	}
 }
 
+// dayGuards are the rules of the tokens of a day.
+func dayGuards() []guard {
+	return []guard{
+		{
+			name: "end: the tokens of the day include the last record", file: "shared/store/end_write.go",
+			from: `used := l.tokens + tokensIn(last); used > 0`, to: `used := l.tokens + tokensIn(last); used < 0`,
+		},
+		{
+			name: "end: the tokens of the day include previous attempts", file: "shared/store/previous.go",
+			from: `	l.tokens += tokensIn(events)`, to: `	if r.Fence == l.run.Fence {
+		l.tokens += tokensIn(events)
+	}`,
+		},
+		{
+			name: "admission: not beyond the tokens of the day", file: "shared/runqueue/budget.go",
+			from: `p.Limits.DayTokens < 1 ||`, to: `p.Limits.DayTokens >= 0 ||`,
+			test: "./shared/store TestStore",
+		},
+		{
+			name: "admission: the tokens of the day are kept", file: "shared/store/runs.go",
+			from: `maps.Copy(item.Tokens, q.Tokens)`, to: `maps.Copy(item.Tokens, map[string]int64{})`,
+		},
+	}
+}
+
 func queueGuards() []guard {
 	return []guard{
 		{

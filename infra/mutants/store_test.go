@@ -8,6 +8,7 @@ func storeGuards() []guard {
 	all := slices.Concat(
 		admissionGuards(), inputGuards(), slotGuards(), claimGuards(), sweepGuards(), dueGuards(), failureGuards(),
 		readGuards(), appendGuards(), endGuards(), interruptGuards(), requestGuards(), queueGuards(),
+		dayGuards(),
 	)
 	for i := range all {
 		if all[i].test == "" {

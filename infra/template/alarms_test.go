@@ -109,6 +109,8 @@ func TestLimits(t *testing.T) {
 			limits++
 		}
 	}
+	equal(t, r, "{Ref:TokensPerDay}", "MessageFunction", "Properties", "Environment", "Variables", "TOKENS_PER_DAY")
+	equal(t, r, "{Ref:RunTokens}", "TurnFunction", "Properties", "Environment", "Variables", "RUN_TOKENS")
 	if timeout := at(r, "TurnFunction", "Properties", "Timeout"); timeout != float64(900) {
 		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
 	}

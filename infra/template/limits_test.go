@@ -23,7 +23,7 @@ func TestLimits_OfRun(t *testing.T) {
 	}
 	parameters := parametersOf(t)
 	for name, want := range map[string]int{"RunsPerUser": l.Runs, "QueuedPerUser": l.Queued, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
-		"FrameBurst": l.FrameBurst, "FramesPerSecond": l.FrameRate,
+		"FrameBurst": l.FrameBurst, "FramesPerSecond": l.FrameRate, "TokensPerDay": l.DayTokens, "RunTokens": l.Tokens,
 		"RunSeconds": int(l.RunTime / time.Second), "RunAttempts": l.Attempts, "EventDays": int(l.Retention / (24 * time.Hour))} {
 		if got := parameters[name].Default; got != want {
 			t.Errorf("%s is %d in the template and %d in the code", name, got, want)

@@ -20,6 +20,7 @@ func (e *Env) Limits() chat.Limits {
 	l.FrameBurst = e.number("FRAME_BURST", 1, 1_000_000, l.FrameBurst)
 	l.FrameRate = e.number("FRAMES_PER_SECOND", 1, 1000, l.FrameRate)
 	l.Attempts = e.number("RUN_ATTEMPTS", 1, 10, l.Attempts)
+	l.DayTokens = e.number("TOKENS_PER_DAY", 0, 1_000_000_000_000, l.DayTokens)
 	l.Tokens = e.number("RUN_TOKENS", 0, 1_000_000_000, l.Tokens)
 	// a Lambda invocation lasts at most 15 minutes
 	seconds := e.number("RUN_SECONDS", 10, 840, int(l.RunTime/time.Second))

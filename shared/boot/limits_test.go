@@ -16,12 +16,12 @@ func TestLimits(t *testing.T) {
 	l, err := read(map[string]string{"RUNS_PER_USER": "2", "QUEUED_PER_USER": "3", "RUN_BURST": "4",
 		"RUNS_PER_HOUR": "5",
 		"FRAME_BURST":   "6", "FRAMES_PER_SECOND": "7", "RUN_SECONDS": "60", "RUN_ATTEMPTS": "1", "EVENT_DAYS": "9",
-		"RUN_TOKENS": "8"},
+		"RUN_TOKENS": "8", "TOKENS_PER_DAY": "10"},
 		(*boot.Env).Limits)
 	want := chat.DefaultLimits()
 	want.Runs, want.Queued, want.RunBurst, want.RunsPerHour, want.RunTime, want.Attempts, want.Retention = 2, 3, 4, 5,
 		time.Minute, 1, 9*24*time.Hour
-	want.FrameBurst, want.FrameRate, want.Tokens = 6, 7, 8
+	want.FrameBurst, want.FrameRate, want.Tokens, want.DayTokens = 6, 7, 8, 10
 	if err != nil || l != want {
 		t.Errorf("limits %+v, %v", l, err)
 	}

@@ -89,6 +89,7 @@ type Limits struct {
 	Connections int           // open WebSockets of one user
 	RunBurst    int           // runs that a user may start at once after a pause: the size of a token bucket
 	RunsPerHour int           // tokens that the bucket gains per hour
+	DayTokens   int           // tokens of one user's model calls in a UTC day, to admit a run; 0: no limit
 	FrameBurst  int           // frames of a user that one process accepts at once after a pause
 	FrameRate   int           // frames per second of a user that one process accepts in the long run
 	Attempts    int           // turns that may work on one run
@@ -179,6 +180,7 @@ var (
 	ErrInterrupted  = errors.New("the thread is awaiting input")
 	ErrTooManyRuns  = errors.New("too many runs")
 	ErrRateLimited  = errors.New("rate limited")
+	ErrBudget       = errors.New("the budget of the day is used up")
 	ErrUnknownAgent = errors.New("unknown agent")
 	ErrDenied       = errors.New("denied")
 	ErrClosed       = errors.New("closed")
@@ -213,6 +215,15 @@ func (e *RateLimitedError) Error() string {
 
 // Unwrap returns ErrRateLimited.
 func (e *RateLimitedError) Unwrap() error { return ErrRateLimited }
+
+// BudgetError is an ErrBudget with the time after which to retry.
+type BudgetError struct{ After time.Duration }
+
+// Error includes the time after which to retry.
+func (e *BudgetError) Error() string { return fmt.Sprintf("%v: try again in %v", ErrBudget, e.After) }
+
+// Unwrap returns ErrBudget.
+func (e *BudgetError) Unwrap() error { return ErrBudget }
 
 // ForeignError is an ErrForeign for the row of a connection.
 type ForeignError struct{ Connection ConnectionID }

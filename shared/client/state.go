@@ -14,7 +14,7 @@ type Notice struct {
 	Message string     `json:"message"`
 	RunID   chat.RunID `json:"runId,omitempty"`
 	Field   string     `json:"field,omitempty"` // of the refused frame that is wrong
-	// RetryAfterMS is the time to wait, with wire.CodeRateLimited.
+	// RetryAfterMS is the time to wait, with wire.CodeRateLimited and wire.CodeBudgetReached.
 	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
 }
 

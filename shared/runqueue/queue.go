@@ -19,6 +19,7 @@ type Queue struct {
 	Slots   map[chat.RunID]chat.ThreadID // runs that may work now
 	Queued  []Entry                      // runs that wait for a slot, in order
 	Full    time.Time                    // when the token bucket is full again; a time in the past means it is full
+	Tokens  map[string]int64             // tokens of the model calls of ended runs, by the day of their end: see Day
 	Version int64                        // of the stored record; only the store uses it
 	Erasing bool                         // the user is being erased: no run is admitted and no queued run starts
 }
@@ -66,7 +67,8 @@ type Decision struct {
 // Admit gives a run a slot or a place in the queue and spends one token of the bucket. A run that has a slot or a
 // place already gets the same decision again and spends no token. If Admit fails it changes nothing. It fails with
 // chat.ErrBusy (the policy is Reject and the thread has a running or queued run), chat.ErrTooManyRuns (the queue is
-// full), a *chat.RateLimitedError (the bucket is empty) or chat.ErrClosed (the user is being erased).
+// full), a *chat.RateLimitedError (the bucket is empty), a *chat.BudgetError (the day's model tokens are used up) or
+// chat.ErrClosed (the user is being erased).
 //
 // A run never overtakes a queued run that could start now: it takes a slot only if one is left after those runs. An
 // interrupting run is queued directly behind the run that it interrupts, before the thread's normal runs. A responding
@@ -77,6 +79,11 @@ func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
 	}
 	if _, admitted := q.Slots[r.Run]; admitted {
 		return q.clone(), Decision{State: chat.RunAdmitted}, nil
+	}
+	if position := q.Position(r.Run); position == 0 {
+		if err := q.checkBudget(p); err != nil {
+			return q, Decision{}, err
+		}
 	}
 	running, busy := q.running(r.Thread)
 	interrupt := chat.RunID("")
@@ -102,6 +109,7 @@ func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
 		after.Queued = q.insert(Entry{Run: r.Run, Thread: r.Thread, Priority: r.priority(interrupt)})
 		decision = Decision{State: chat.RunQueued, Position: after.Position(r.Run), Interrupt: interrupt}
 	}
+	after.Tokens = q.recent(p.Now)
 	var err error
 	if after.Full, err = spend(q.Full, p); err != nil {
 		return q, Decision{}, err
@@ -216,5 +224,6 @@ func (q Queue) clone() Queue {
 	if slots == nil {
 		slots = map[chat.RunID]chat.ThreadID{}
 	}
-	return Queue{Slots: slots, Queued: slices.Clone(q.Queued), Full: q.Full, Version: q.Version, Erasing: q.Erasing}
+	return Queue{Slots: slots, Queued: slices.Clone(q.Queued), Full: q.Full, Tokens: maps.Clone(q.Tokens),
+		Version: q.Version, Erasing: q.Erasing}
 }

@@ -17,11 +17,11 @@ import (
 // Admit records a run and gives it a slot or a place in the queue, in one transaction that also creates the thread if
 // it does not exist. A repeat of the same run returns the result of the first request.
 //
-// Admit fails with chat.ErrBusy, chat.ErrTooManyRuns or a *chat.RateLimitedError as runqueue.Queue.Admit does; with
-// chat.ErrBadID for a run id that another request or thread uses; with chat.ErrNotFound for a deleted thread; with
-// chat.ErrClosed for a user who is being erased; and with an *InterruptedError if the responses do not match the
-// thread's open interrupts. If two runs respond to the same interrupts, one succeeds; the other fails with the
-// interrupts that are open then, if any.
+// Admit fails with chat.ErrBusy, chat.ErrTooManyRuns, a *chat.RateLimitedError or a *chat.BudgetError as
+// runqueue.Queue.Admit does; with chat.ErrBadID for a run id that another request or thread uses; with chat.ErrNotFound
+// for a deleted thread; with chat.ErrClosed for a user who is being erased; and with an *InterruptedError if the
+// responses do not match the thread's open interrupts. If two runs respond to the same interrupts, one succeeds; the
+// other fails with the interrupts that are open then, if any.
 func (s *Store) Admit(ctx context.Context, a Admission) (admitted Admitted, err error) {
 	if err := a.checkIDs(); err != nil {
 		return Admitted{}, err
@@ -181,7 +181,8 @@ func (s *Store) decide(ctx context.Context, a Admission, b before) (runqueue.Que
 		return queue, runqueue.Decision{}, err
 	}
 	after, decision, err := queue.Admit(request, policy)
-	if err == nil && decision.State == chat.RunAdmitted || errors.Is(err, chat.ErrRateLimited) {
+	if err == nil && decision.State == chat.RunAdmitted || errors.Is(err, chat.ErrRateLimited) ||
+		errors.Is(err, chat.ErrBudget) {
 		return after, decision, err
 	}
 	if queue, err = s.withoutEndedRuns(ctx, queue); err != nil {

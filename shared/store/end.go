@@ -32,7 +32,7 @@ func (l *Lease) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, e
 	c := endCall{Lease: l, events: last, terminal: last[len(last)-1]}
 	for n := 1; ; n++ {
 		if l.deleted {
-			return 0, Thread{}, l.endDeleted(ctx, c.terminal)
+			return 0, Thread{}, l.endDeleted(ctx, c.events)
 		}
 		r, done, err := c.attempt(ctx)
 		if err != nil {
@@ -65,7 +65,7 @@ func (c *endCall) attempt(ctx context.Context) (r recordItem, done bool, err err
 		return r, false, err
 	}
 	t := c.threadAfter(r, c.terminal)
-	if err := c.writeEnd(ctx, r, t, c.terminal); err != nil {
+	if err := c.writeEnd(ctx, r, t, c.events); err != nil {
 		if own, err := c.endRefused(err, r); err != nil || !own {
 			return r, false, err
 		}
@@ -130,8 +130,8 @@ func (l *Lease) putTranscript(ctx context.Context, r recordItem, last []agui.Eve
 }
 
 // endDeleted ends a run whose thread was deleted. It writes nothing to the thread, because the thread is being erased.
-func (l *Lease) endDeleted(ctx context.Context, terminal agui.Event) error {
-	run, queue, err := l.endParts(terminal)
+func (l *Lease) endDeleted(ctx context.Context, last []agui.Event) error {
+	run, queue, err := l.endParts(last)
 	if err != nil {
 		return err
 	}

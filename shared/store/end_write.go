@@ -9,6 +9,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/runqueue"
 )
 
 // The parts of the terminal transaction, in order.
@@ -21,12 +22,12 @@ const (
 
 // writeEnd writes the terminal transaction. The run's fence guards it, so the condition does not include the version of
 // the run queue: a busy run queue never blocks the end of a run.
-func (l *Lease) writeEnd(ctx context.Context, r recordItem, t Thread, terminal agui.Event) error {
+func (l *Lease) writeEnd(ctx context.Context, r recordItem, t Thread, last []agui.Event) error {
 	record, err := l.s.t.putPart(r, absent, attributes{":now": number(l.s.t.nowSeconds())})
 	if err != nil {
 		return fmt.Errorf("end a run: %w", err)
 	}
-	run, queue, err := l.endParts(terminal)
+	run, queue, err := l.endParts(last)
 	if err != nil {
 		return err
 	}
@@ -59,8 +60,10 @@ func (l *Lease) endThread(t Thread) (types.TransactWriteItem, error) {
 	return l.s.t.updatePart(u), nil
 }
 
-// endParts ends the run's record and frees its slot.
-func (l *Lease) endParts(terminal agui.Event) (run, queue types.TransactWriteItem, err error) {
+// endParts ends the run's record, frees its slot and adds its tokens to those of the day. last has the events of its
+// last record. The condition on the run's record makes sure that the tokens are added once.
+func (l *Lease) endParts(last []agui.Event) (run, queue types.TransactWriteItem, err error) {
+	terminal := last[len(last)-1]
 	usage, err := usageText(terminal.Usage)
 	if err != nil {
 		return run, queue, fmt.Errorf("end a run: %w", err)
@@ -74,11 +77,24 @@ func (l *Lease) endParts(terminal agui.Event) (run, queue types.TransactWriteIte
 			":stats": text(statsText(l.stats)),
 		}),
 	})
-	queue = l.s.t.updatePart(update{
+	free := update{
 		key: l.s.queueKey(), change: "REMOVE #slots.#run SET #version = #version + :one", when: "attribute_exists(#pk)",
 		values: attributes{":one": number(int64(1))}, names: map[string]string{"#run": string(l.run.ID)},
-	})
-	return run, queue, nil
+	}
+	if used := l.tokens + tokensIn(last); used > 0 {
+		free.change += ", #tokens.#day = if_not_exists(#tokens.#day, :zero) + :used"
+		free.values[":zero"], free.values[":used"] = number(int64(0)), number(used)
+		free.names["#day"] = runqueue.Day(l.s.t.c.Now())
+	}
+	return run, l.s.t.updatePart(free), nil
+}
+
+// tokensIn returns the input and output tokens of the model calls that events report.
+func tokensIn(events []agui.Event) (n int64) {
+	for _, u := range agui.TokensOf(events) {
+		n += int64(u.InputTokens) + int64(u.OutputTokens)
+	}
+	return n
 }
 
 // statusOf returns the status of a run that ends with a terminal event.

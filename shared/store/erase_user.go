@@ -69,7 +69,8 @@ func (s *Store) markUser(ctx context.Context) error {
 	mark := s.t.updatePart(update{
 		key: s.queueKey(),
 		change: "SET #erasing = :true, #slots = if_not_exists(#slots, :none), " +
-			"#queued = if_not_exists(#queued, :list), #version = if_not_exists(#version, :zero) + :one REMOVE #expires",
+			"#queued = if_not_exists(#queued, :list), #tokens = if_not_exists(#tokens, :none), " +
+			"#version = if_not_exists(#version, :zero) + :one REMOVE #expires",
 		when: "(attribute_not_exists(#erasing) OR #expires < :now)",
 		values: attributes{
 			":true": &types.AttributeValueMemberBOOL{Value: true}, ":none": none,
@@ -219,8 +220,8 @@ func (s *Store) EraseUser(ctx context.Context, farewell func([]chat.Connection) 
 func (s *Store) refuseErased(ctx context.Context, queue queueItem) error {
 	k := s.queueKey()
 	left := queueItem{
-		PK: k.pk, SK: k.sk, Slots: map[string]string{}, Queued: []queuedItem{}, Version: queue.Version + 1,
-		Erasing: true, Expires: s.t.expiry(erasedLife),
+		PK: k.pk, SK: k.sk, Slots: map[string]string{}, Queued: []queuedItem{}, Tokens: map[string]int64{},
+		Version: queue.Version + 1, Erasing: true, Expires: s.t.expiry(erasedLife),
 	}
 	err := s.t.put(ctx, left, "attribute_exists(#erasing)", nil)
 	if _, isOld := refused(err); isOld {

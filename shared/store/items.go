@@ -160,6 +160,7 @@ type queueItem struct {
 	Slots   map[string]string `dynamodbav:"slots"`
 	Queued  []queuedItem      `dynamodbav:"queued"`
 	Full    int64             `dynamodbav:"full,omitempty"` // when the token bucket of runs is full again
+	Tokens  map[string]int64  `dynamodbav:"tokens"`         // of model calls, by day; never missing: End writes into it
 	Version int64             `dynamodbav:"version"`
 	Erasing bool              `dynamodbav:"erasing,omitempty"` // the user is being erased, or was: see RequestErasure
 	Expires int64             `dynamodbav:"expires,omitempty"` // only after the user was erased
@@ -173,7 +174,8 @@ type queuedItem struct {
 
 func (i queueItem) queue() runqueue.Queue {
 	q := runqueue.Queue{
-		Slots: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Version: i.Version, Erasing: i.Erasing,
+		Slots: map[chat.RunID]chat.ThreadID{}, Full: fromMillis(i.Full), Tokens: i.Tokens, Version: i.Version,
+		Erasing: i.Erasing,
 	}
 	for run, thread := range i.Slots {
 		q.Slots[chat.RunID(run)] = chat.ThreadID(thread)

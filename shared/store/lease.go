@@ -36,6 +36,7 @@ type Lease struct {
 	stats    chat.RunStats
 	folder   agui.Folder // of the events of all attempts, as far as a transcript has room for them
 	header   agui.Header
+	tokens   int64 // of the model calls of all attempts, as the log reports them
 	previous previousEvents
 	first    chat.Seq // of the run's events; 0 if there are none
 	next     chat.Seq

@@ -65,6 +65,7 @@ func (m *model) look(a *actor) {
 		}
 	}
 	m.queue(now)
+	m.spent(before, now)
 	m.interrupts(before, now)
 	for _, id := range sorted(now.threads) {
 		m.thread(before, now.threads[id])

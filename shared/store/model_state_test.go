@@ -33,6 +33,7 @@ type runRow struct {
 	SK       string `dynamodbav:"sk"`
 	ID       string `dynamodbav:"id"`
 	Thread   string `dynamodbav:"thread"`
+	Epoch    string `dynamodbav:"epoch"`
 	Status   string `dynamodbav:"status"`
 	Fence    int64  `dynamodbav:"fence"`
 	Attempts int64  `dynamodbav:"attempts"`
@@ -70,7 +71,8 @@ type queueRow struct {
 		Run    string `dynamodbav:"run"`
 		Thread string `dynamodbav:"thread"`
 	} `dynamodbav:"queued"`
-	Version int64 `dynamodbav:"version"`
+	Tokens  map[string]int64 `dynamodbav:"tokens"`
+	Version int64            `dynamodbav:"version"`
 }
 
 type erasureRow struct {

@@ -120,7 +120,8 @@ func (w *worker) say() bool {
 	w.messages++
 	id := fmt.Sprintf("%s/%d/%d", w.h.Run().ID, w.h.Run().Fence, w.messages)
 	message := storetest.Said(id, "says "+id)
-	for _, events := range [][]agui.Event{message[:1], message[1:]} {
+	mark := storetest.Marked(w.messages, 2, 1)
+	for _, events := range [][]agui.Event{message[:1], append(message[1:], mark)} {
 		if done, _ := w.append(events); !done {
 			return false
 		}

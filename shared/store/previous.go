@@ -90,5 +90,6 @@ func (l *Lease) advance(r recordItem, events []agui.Event) {
 		l.folder.Add(e)
 		l.header.Add(e)
 	}
+	l.tokens += tokensIn(events)
 	l.next, l.expires = r.last()+1, max(l.expires, r.Expires)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -72,7 +73,8 @@ func (s *Store) RunQueue(ctx context.Context) (runqueue.Queue, error) {
 // setQueue changes the stored run queue to q, on the condition that it still has q's version. Unless leaving is true,
 // which means that the change only removes runs, another condition is that the user is not being erased.
 func (s *Store) setQueue(q runqueue.Queue, leaving bool) (types.TransactWriteItem, error) {
-	item := queueItem{Slots: map[string]string{}, Queued: []queuedItem{}}
+	item := queueItem{Slots: map[string]string{}, Queued: []queuedItem{}, Tokens: map[string]int64{}}
+	maps.Copy(item.Tokens, q.Tokens)
 	for run, thread := range q.Slots {
 		item.Slots[string(run)] = string(thread)
 	}
@@ -81,19 +83,17 @@ func (s *Store) setQueue(q runqueue.Queue, leaving bool) (types.TransactWriteIte
 			Run: string(e.Run), Thread: string(e.Thread), Priority: int(e.Priority),
 		})
 	}
-	slots, err := attributevalue.Marshal(item.Slots)
-	if err != nil {
-		return types.TransactWriteItem{}, fmt.Errorf("encode the run queue: %w", err)
-	}
-	queued, err := attributevalue.Marshal(item.Queued)
+	encoded, err := attributevalue.MarshalMap(item)
 	if err != nil {
 		return types.TransactWriteItem{}, fmt.Errorf("encode the run queue: %w", err)
 	}
 	u := update{
-		key: s.queueKey(), change: "SET #slots = :slots, #queued = :queued, #full = :full, #version = :next",
-		when: "attribute_exists(#pk) AND #version = :version",
+		key:    s.queueKey(),
+		change: "SET #slots = :slots, #queued = :queued, #tokens = :tokens, #full = :full, #version = :next",
+		when:   "attribute_exists(#pk) AND #version = :version",
 		values: attributes{
-			":slots": slots, ":queued": queued, ":full": number(millis(q.Full)),
+			":slots": encoded["slots"], ":queued": encoded["queued"], ":tokens": encoded["tokens"],
+			":full":    number(millis(q.Full)),
 			":version": number(q.Version), ":next": number(q.Version + 1),
 		},
 	}

@@ -123,6 +123,7 @@ func withDefaults(l chat.Limits) chat.Limits {
 		Events: cmp.Or(l.Events, d.Events), Tokens: cmp.Or(l.Tokens, d.Tokens), OutputBytes: cmp.Or(l.OutputBytes,
 			d.OutputBytes),
 		RunBurst: cmp.Or(l.RunBurst, d.RunBurst), RunsPerHour: cmp.Or(l.RunsPerHour, d.RunsPerHour),
+		DayTokens:  cmp.Or(l.DayTokens, d.DayTokens),
 		FrameBurst: cmp.Or(l.FrameBurst, d.FrameBurst), FrameRate: cmp.Or(l.FrameRate, d.FrameRate),
 		Attempts: cmp.Or(l.Attempts, d.Attempts), MemoryBytes: cmp.Or(l.MemoryBytes, d.MemoryBytes),
 	}

@@ -164,7 +164,7 @@ type Rejected struct {
 	Code         Code             `json:"code"`
 	Message      string           `json:"message"`
 	Field        string           `json:"field,omitempty"`        // with CodeInterrupted: the wrong part of a response
-	RetryAfterMS int64            `json:"retryAfterMs,omitempty"` // with CodeRateLimited
+	RetryAfterMS int64            `json:"retryAfterMs,omitempty"` // with CodeRateLimited and CodeBudgetReached
 	Interrupts   []agui.Interrupt `json:"interrupts,omitempty"`   // with CodeInterrupted: the open ones; absent: none
 }
 

@@ -94,6 +94,7 @@ const (
 	CodeInterrupted    Code = "interrupted"
 	CodeTooManyRuns    Code = "too_many_runs"
 	CodeRateLimited    Code = "rate_limited"
+	CodeBudgetReached  Code = "budget_reached" // the user's runs have used the tokens of the day
 	CodeUnknownAgent   Code = "unknown_agent"
 	CodeDenied         Code = "denied"
 	CodeReauthenticate Code = "reauthenticate" // of an erase: the user must have signed in within the last minutes

@@ -29,7 +29,7 @@ func TestResolve_OwnParameters(t *testing.T) {
 	tm, err := resolveOwn(source, map[string]string{"TenantIsolation": "off", "TurnConcurrency": "7",
 		"AccessLogs":  "with-role",
 		"RunsPerUser": "7", "QueuedPerUser": "8", "RunBurst": "9", "RunsPerHour": "10", "FrameBurst": "12",
-		"FramesPerSecond": "13", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
+		"FramesPerSecond": "13", "TokensPerDay": "14", "RunSeconds": "11", "RunAttempts": "2", "EventDays": "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,8 @@ func TestResolve_OwnParameters(t *testing.T) {
 			env["RUN_ATTEMPTS"], env["EVENT_DAYS"]}, []any{"7", "8", "9", "10", "11", "2", "3"})
 	}
 	frames := function(t, tm, "MessageFunction").Env
-	equal(t, "message", []any{frames["FRAME_BURST"], frames["FRAMES_PER_SECOND"]}, []any{"12", "13"})
+	equal(t, "message", []any{frames["FRAME_BURST"], frames["FRAMES_PER_SECOND"],
+		frames["TOKENS_PER_DAY"]}, []any{"12", "13", "14"})
 	equal(t, "turn", []any{turn.PerTenant, turn.Concurrency, turn.Env["TENANT_ISOLATION"]}, []any{false, 7, "off"})
 	// Without CloudFront the page's own address is the only origin, unless Origins names others.
 	if tm, err = resolveOwn(source, map[string]string{"Page": "off", "Origins": "",

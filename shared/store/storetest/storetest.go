@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Interrupting", interrupting}, {"Erasing", erasing},
 		{"LostInput", lostInput}, {"DeletedInterrupts", deletedInterrupts}, {"Policies", policies},
 		{"InterruptedUnclaimed", interruptedUnclaimed}, {"RateLimit", rateLimit},
+		{"DayTokens", dayTokens},
 		{"Cancel", cancel}, {"StartQueued", startQueued}, {"StartQueuedSkipsEnded", startQueuedSkipsEnded},
 		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs},
 		{"Log", log}, {"End", end}, {"EndStatus", endStatus},

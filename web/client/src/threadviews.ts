@@ -10,7 +10,7 @@ export interface Notice {
   readonly runId?: string;
   /** The field of the refused frame that is wrong. */
   readonly field?: string;
-  /** rate_limited: how long to wait, in ms. */
+  /** rate_limited and budget_reached: how long to wait, in ms. */
   readonly retryAfterMs?: number;
   /** When a retry may succeed, by the client's `elapsed` clock (`performance.now` by default). */
   readonly retryAt?: number;
