@@ -164,7 +164,7 @@ it("shows the rest of the page when a thread cannot be shown", async () => {
     say({ type: "events", threadId, epoch: "e", seq, runId, events: [{ type: "RUN_STARTED", threadId, runId }, call, { type: "RUN_FINISHED", threadId, runId }] });
   }
   await alice.page.getByText("This thread holds something that this page cannot show.").waitFor();
-  await alice.page.getByRole("button", { name: "New thread" }).click();
+  await alice.newThread();
   await alice.send("/say all is well");
   await alice.answers.getByText("all is well").waitFor();
 });
@@ -177,7 +177,7 @@ it("shows messages as text, and fits a narrow screen in light and dark", async (
   await alice.answers.getByText("<img src=x onerror=alert(1)>").waitFor();
   expect(await alice.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
   await alice.page.getByRole("button", { name: "Threads" }).click();
-  await alice.page.getByRole("button", { name: "New thread" }).click();
+  await alice.newThread();
   await alice.page.getByText("Ask something.").waitFor();
 });
 

@@ -105,7 +105,7 @@ it("keeps drafts by thread over a reload", async () => {
   const alice = await open();
   const first = alice.hash;
   await alice.composer.fill("for the first");
-  await alice.page.getByRole("button", { name: "New thread" }).click();
+  await alice.newThread();
   await expect.poll(() => alice.composer.inputValue()).toBe("");
   await alice.composer.fill("for the second");
   await alice.page.reload();
@@ -189,7 +189,7 @@ it("shows the list of threads in a drawer on a phone", async () => {
 it("finds threads by their titles, and opens one by keyboard", async () => {
   const alice = await open();
   for (const text of ["/say apples", "/say pears"]) {
-    await alice.page.getByRole("button", { name: "New thread" }).click();
+    await alice.newThread();
     await alice.send(text);
     await alice.threads.filter({ hasText: text.slice(5) }).waitFor();
   }
@@ -254,7 +254,7 @@ it("deletes a thread in all windows, after asking", async () => {
   await first.send("/say the kept thread");
   await first.threads.filter({ hasText: "kept thread" }).waitFor();
   await first.quiet();
-  await first.page.getByRole("button", { name: "New thread" }).click();
+  await first.newThread();
   await first.send("/say the deleted thread");
   await first.threads.filter({ hasText: "deleted thread" }).waitFor();
   await first.quiet();

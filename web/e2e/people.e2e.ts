@@ -149,7 +149,7 @@ it("returns the same person to their page with all unsent messages", async () =>
   await expire(window);
   await window.send("/say to the first thread");
   await window.questions.getByText("Sending").waitFor();
-  await window.page.getByRole("button", { name: "New thread" }).click();
+  await window.newThread();
   await window.send("/say to the second thread");
   await window.questions.getByText("Sending").waitFor();
   const second = window.hash;

@@ -98,6 +98,14 @@ export class Window {
     await this.page.getByRole("status", { name: "Connection" }).getByText("Connected", { exact: true }).waitFor();
   }
 
+  /** Opens a new thread, and returns when its composer has replaced that of the earlier thread. */
+  async newThread(): Promise<void> {
+    const earlier = await this.composer.elementHandles();
+    await this.page.getByRole("button", { name: "New thread" }).click();
+    for (const composer of earlier) await composer.waitForElementState("hidden");
+    await this.composer.waitFor();
+  }
+
   async send(text: string): Promise<void> {
     await this.page.getByRole("textbox", { name: "Message" }).fill(text);
     await this.page.keyboard.press("Enter");
