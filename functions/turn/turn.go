@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -133,7 +134,8 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 	return engine.Config{
 		User: t.uc, Agent: a.Name, Tools: tools,
 		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
-		History: append(h.messages, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
+		Settings: engine.Settings{Output: json.RawMessage(a.Output)},
+		History:  append(h.messages, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))

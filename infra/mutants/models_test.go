@@ -53,3 +53,20 @@ func modelGuards() []guard {
 		},
 	}
 }
+
+// outputGuards are the rules of structured output.
+func outputGuards() []guard {
+	return []guard{
+		{
+			name: "models: an answer fits the agent's schema", file: "shared/engine/outcome.go",
+			test: "./functions/turn TestTurn_Output",
+			from: `!fits(r.c.Settings.Output, a.text()):`, to: `!fits(r.c.Settings.Output, a.text()) && a == nil:`,
+		},
+		{
+			name: "models: the engine receives the agent's schema", file: "functions/turn/turn.go",
+			test: "./functions/turn TestTurn_Output",
+			from: `engine.Settings{Output: json.RawMessage(a.Output)}`,
+			to:   `engine.Settings{Extra: json.RawMessage(nil), Output: json.RawMessage(a.Output[:0])}`,
+		},
+	}
+}

@@ -39,7 +39,8 @@ func guards() []guard {
 	return slices.Concat(
 		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(),
 		lockGuards(), ownerGuards(),
-		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), modelGuards(), suitesGuards(), attackerGuards(),
+		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), modelGuards(),
+		outputGuards(), suitesGuards(), attackerGuards(),
 		signInGuards(),
 		idGuards(), headerGuards(), agentGuards(), sessionGuards(), endedGuards(), evictionGuards(), frameRateGuards(),
 		repeatGuards(),

@@ -51,6 +51,36 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// The schema of the output is read as JSON.
+func TestParse_Output(t *testing.T) {
+	const text = `default: true
+grant: none
+output:
+  type: object
+  required: [total, tools]
+  properties:
+    total: {type: integer, minimum: 0}
+    tools: {type: array, items: {enum: [a, 1, true, null]}}
+`
+	set, err := agent.Parse(folder(map[string]string{"a.yaml": text}), tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"properties":{"tools":{"items":{"enum":["a",1,true,null]},"type":"array"},` +
+		`"total":{"minimum":0,"type":"integer"}},"required":["total","tools"],"type":"object"}`
+	for range 2 {
+		d, err := set.Find("", nil)
+		if err != nil || string(d.Output) != want {
+			t.Fatalf("the schema is %s, %v", d.Output, err)
+		}
+		d.Output[0] = 'x'
+	}
+	_, err = agent.Parse(folder(map[string]string{"a.yaml": text + "tools: [x]\n"}), tools)
+	if err == nil || !strings.Contains(err.Error(), "a.yaml:9: tools: ") {
+		t.Errorf("a mistake behind a schema with the same name: %v", err)
+	}
+}
+
 // A mistake names the file, the line and what to do.
 func TestParse_Mistakes(t *testing.T) {
 	const fine = "default: true\ngrant: none\n"
@@ -64,8 +94,15 @@ func TestParse_Mistakes(t *testing.T) {
 		"grant of words": {"default: true\n\ngrant: a b\n", "a.yaml:3: grant: \"a b\" has a space"},
 		"unknown tool": {fine + "\ntools: [calculatr]\n",
 			"a.yaml:4: tools: no tool matches \"calculatr\"; the tools are calculator, notes_save"},
-		"negative limit":   {fine + "limits: {toolCalls: -1}\n", "a.yaml:3: toolCalls: it is -1"},
-		"no default":       {"grant: none\n", "write default: true in one"},
+		"negative limit":  {fine + "limits: {toolCalls: -1}\n", "a.yaml:3: toolCalls: it is -1"},
+		"no default":      {"grant: none\n", "write default: true in one"},
+		"output of words": {fine + "output: a JSON text\n", "a.yaml:3: "},
+		"output that is a list": {fine + "output:\n  type: array\n",
+			"a.yaml:3: output: the schema needs type: object"},
+		"output with a reference": {fine + "\noutput: {type: object, properties: {a: {$ref: \"#\"}}}\n",
+			"a.yaml:4: output: the schema has a reference"},
+		"output of an unknown type": {fine + "output: {type: object, properties: {a: {type: text}}}\n",
+			"a.yaml:3: output: the type \"text\" is unknown"},
 		"empty model name": {fine + "models: [\"\"]\n", "a.yaml:3: models: a name is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {

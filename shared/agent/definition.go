@@ -26,6 +26,7 @@ type Definition struct {
 	Grant        string   `yaml:"grant"`        // the grant that a user needs, or Open
 	Default      bool     `yaml:"default"`      // answers when a run names no agent; exactly one has it
 	Limits       Limits   `yaml:"limits"`
+	Output       Output   `yaml:"output"` // the JSON Schema of the answer; nil: the answer is free text
 }
 
 // Limits bound one run of an agent. 0 means the deployment's limit, and a higher value than that has no effect.
@@ -118,6 +119,9 @@ func (d Definition) check(report func(field, format string, args ...any)) {
 			report("models", "a name is empty")
 		}
 	}
+	if err := d.Output.check(); err != nil {
+		report("output", "%v", err)
+	}
 	for _, limit := range []struct {
 		field string
 		value int
@@ -193,7 +197,7 @@ func (s *Set) Find(name string, grants []string) (Definition, error) {
 		if d.Grant != Open && !slices.Contains(grants, d.Grant) {
 			return Definition{}, fmt.Errorf("agent %q needs the grant %q: %w", d.Name, d.Grant, chat.ErrDenied)
 		}
-		d.Tools, d.Models = slices.Clone(d.Tools), slices.Clone(d.Models)
+		d.Tools, d.Models, d.Output = slices.Clone(d.Tools), slices.Clone(d.Models), slices.Clone(d.Output)
 		return d, nil
 	}
 	return Definition{}, fmt.Errorf("agent %q: %w", name, chat.ErrUnknownAgent)

@@ -77,7 +77,7 @@ func inFile(name string, err error) error {
 	return errors.Join(all...)
 }
 
-// linesOf returns the line of each field, by the field's name.
+// linesOf returns the line of each field, by the field's name. The names in a JSON Schema are no fields.
 func linesOf(text []byte) map[string]int {
 	lines := map[string]int{}
 	var document yaml.Node
@@ -89,6 +89,9 @@ func linesOf(text []byte) map[string]int {
 		for i, child := range n.Content {
 			if n.Kind == yaml.MappingNode && i%2 == 0 {
 				lines[child.Value] = child.Line
+			}
+			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "output" {
+				continue
 			}
 			walk(child)
 		}

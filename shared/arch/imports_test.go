@@ -37,7 +37,7 @@ func table() map[string]allowed {
 			outside: []string{"github.com/modelcontextprotocol/go-sdk", "go.yaml.in/yaml/v3"}},
 		"catalog": {ours: []string{"tool"}},
 		"engine":  {ours: []string{"chat", "chars", "agui", "usercontext", "tool", "visible"}},
-		"agent":   {ours: []string{"chat", "engine"}, outside: []string{"go.yaml.in/yaml/v3"}},
+		"agent":   {ours: []string{"chat", "engine", "tool"}, outside: []string{"go.yaml.in/yaml/v3"}},
 		"model":   {ours: []string{"chars", "agui", "engine"}},
 		"model/facts": {
 			outside: []string{"go.yaml.in/yaml/v3"}},

@@ -28,25 +28,31 @@ func CheckResponse(schema, response json.RawMessage) error {
 	return validate(resolved, response)
 }
 
+// CheckSchema returns an error if CheckResponse accepts no response because the schema itself is invalid.
+func CheckSchema(schema json.RawMessage) error {
+	_, err := resolve(schema)
+	return err
+}
+
 // resolve decodes a response schema. The schema must be a JSON object without references, because a circular reference
 // would never end.
 func resolve(schema json.RawMessage) (*jsonschema.Resolved, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(schema), []byte("{")) {
-		return nil, errors.New("the response schema is not a JSON object")
+		return nil, errors.New("the schema is not a JSON object")
 	}
 	if bytes.Contains(schema, []byte(`"$ref"`)) || bytes.Contains(schema, []byte(`"$dynamicRef"`)) {
-		return nil, errors.New("the response schema has a reference: replace it with the schema that it refers to")
+		return nil, errors.New("the schema has a reference: replace it with the schema that it refers to")
 	}
 	var s jsonschema.Schema
 	if err := json.Unmarshal(schema, &s); err != nil {
-		return nil, fmt.Errorf("decode the response schema: %w", err)
+		return nil, fmt.Errorf("decode the schema: %w", err)
 	}
 	if v := s.Schema; v != "" && !strings.Contains(v, "/2020-12/") && !strings.Contains(v, "/draft-07/") {
-		return nil, fmt.Errorf("the response schema has the version %q: use draft 2020-12 or draft-07", v)
+		return nil, fmt.Errorf("the schema has the version %q: use draft 2020-12 or draft-07", v)
 	}
 	resolved, err := s.Resolve(nil)
 	if err != nil {
-		return nil, fmt.Errorf("resolve the response schema: %w", err)
+		return nil, fmt.Errorf("resolve the schema: %w", err)
 	}
 	return resolved, nil
 }

@@ -29,6 +29,7 @@ type player struct {
 	message string     // identifies the question
 	at      int        // the position of the step
 	empty   bool       // the answer is to stay empty
+	last    bool       // no further step is played
 	usage   agui.Usage // the reported one, if it is not the counted one
 }
 
@@ -36,7 +37,7 @@ type player struct {
 func (p *player) play(steps []step) {
 	p.stop = engine.StopEnd
 	for i, s := range steps {
-		if p.over || p.empty || p.stop != engine.StopEnd && p.stop != engine.StopTools {
+		if p.over || p.empty || p.last || p.stop != engine.StopEnd && p.stop != engine.StopTools {
 			return
 		}
 		p.at = i
@@ -130,6 +131,10 @@ func (p *player) fail(how string, after time.Duration) {
 	switch how {
 	case "empty":
 		p.empty = true
+	case "output":
+		p.words("This is not the JSON that was asked for.",
+			func(word string) engine.Delta { return engine.Delta{Text: word} })
+		p.last = true
 	case "stall":
 		<-p.ctx.Done()
 		p.error(p.ctx.Err())

@@ -155,7 +155,7 @@ func failDirective(rest string) (step, error) {
 	if len(numbers) > 1 {
 		s.pause = time.Duration(numbers[1]) * time.Millisecond
 	}
-	known := []string{"model", "late", "panic", "tool", "empty", "stall"}
+	known := []string{"model", "late", "panic", "tool", "empty", "stall", "output"}
 	known = append(known, slices.Sorted(maps.Keys(stops()))...)
 	known = append(known, slices.Sorted(maps.Keys(kinds()))...)
 	if err != nil || len(numbers) > 2 || !slices.Contains(known, how) {

@@ -20,14 +20,16 @@
 //	                          model: an error of the adapter itself; late: the same after some text;
 //	                          panic: a panic; tool: a call with bad arguments;
 //	                          cut: stops at the token limit; filtered, refusal, sequence, pause, malformed, context:
-//	                          stops with this reason; empty: stops without content;
+//	                          stops with this reason; empty: stops without content; output: answers with text that
+//	                          fits no JSON Schema, and plays no further line;
 //	                          throttled, overloaded, lost, too_long, refused, invalid: a provider's failure of this
 //	                          kind (lost: engine.Cut), which asks to wait ms; stall: no sign of life any more
 //
 // A line without a slash is like /say. The directives after calls are played when the results are there. A script that
-// ends with calls answers with their results. Any other message is answered by the assistant of assistant.go: it has
-// arithmetic calculated, tells the time and keeps notes, answers "help", and otherwise says that it is not a language
-// model.
+// ends with calls answers with their results. If the request has a JSON Schema for the output, the answer to a message
+// that is not a script is an example that fits it. Any other message is answered by the assistant of assistant.go: it
+// has arithmetic calculated, tells the time and keeps notes, answers "help", and otherwise says that it is not a
+// language model.
 package scripted
 
 import (
@@ -130,6 +132,9 @@ func plan(r engine.Request) []step {
 			return []step{{verb: say, text: complaint}}
 		}
 		return part(steps, turns, r)
+	}
+	if len(r.Settings.Output) > 0 && len(turns) == 0 {
+		return []step{{verb: say, text: example(r.Settings.Output)}}
 	}
 	return assist(question, turns, r)
 }
