@@ -40,7 +40,7 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 			name: "last hop", stops: "a stale or forged mapping", attack: audit + " TestLockLastHop",
 			out: []edit{
 				{"shared/store/items.go",
-					`if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {`,
+					`if i.SK != s.connectionKey(id).sk || i.Owner != s.seal(id) {`,
 					`if i.SK != s.connectionKey(id).sk {`},
 				{"shared/store/sessions.go", `absent + " OR (#user = :me AND `,
 					`absent + " OR ((#user = :me OR #user <> :me) AND `},

@@ -15,7 +15,7 @@ func recordGuards() []guard {
 	return []guard{
 		{
 			name: "last hop: a row was written for its user", row: "C5", file: "shared/store/items.go", test: rows,
-			from: ` || i.Owner != "" && i.Owner != s.seal(id) {`, to: ` {`,
+			from: ` || i.Owner != s.seal(id) {`, to: ` {`,
 		},
 		{
 			name: "last hop: a row was written for its connection", row: "C5", file: "shared/store/items.go",
@@ -26,7 +26,7 @@ func recordGuards() []guard {
 			name: "last hop: a foreign connection row is not used to watch", row: "C5",
 			file: "shared/store/connections.go",
 			test: rows,
-			from: ` AND (attribute_not_exists(#owner) OR #owner = :owner)"`, to: `"`,
+			from: ` AND #owner = :owner"`, to: ` AND (#owner = :owner OR #owner <> :owner)"`,
 		},
 		{
 			name: "last hop: an erasure closes no foreign connection", row: "C5",

@@ -20,8 +20,8 @@ type Reader struct {
 }
 
 // Read lists the user's connections within MaxAge: a later answer would be too old to post by. It reports each listed
-// connection of another user, which is an isolation violation. A record without an owner is not reported. The check of
-// a Sender refuses both.
+// connection of another user, which is an isolation violation. The check of
+// a Sender refuses it.
 func (r *Reader) Read(ctx context.Context) ([]Record, error) {
 	readAt := r.Now()
 	limited, cancel := context.WithTimeout(ctx, MaxAge)
@@ -35,7 +35,7 @@ func (r *Reader) Read(ctx context.Context) ([]Record, error) {
 	}
 	var records []Record
 	for _, c := range listed {
-		if c.Owner != "" && c.Owner != chat.OwnerHash(r.User.Hash()) {
+		if c.Owner != chat.OwnerHash(r.User.Hash()) {
 			r.report(c.ID)
 		}
 		records = append(records, Record{connection: c, readAt: readAt})

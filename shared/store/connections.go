@@ -106,9 +106,8 @@ func (s *Store) Connections(ctx context.Context) ([]chat.Connection, error) {
 // row was changed by this call if it has the N and HelloBy of c: the SDK may have repeated a write whose answer was
 // lost. The position that c acknowledges, if any, is stored in the same write.
 //
-// Watch fails with chat.ErrForeign for a row of another owner. It adds the seal to a row from before rows had seals.
-// It writes a missing row again, under the conditions of Connect, but it removes no other connection for it: if the
-// limit is reached, Watch fails with chat.ErrReplaced.
+// Watch fails with chat.ErrForeign for a row of another owner. It writes a missing row again, under the conditions of
+// Connect, but it removes no other connection for it: if the limit is reached, Watch fails with chat.ErrReplaced.
 func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, error) {
 	if err := errors.Join(checkConnectionID(c.ID), checkID("thread", c.Thread)); err != nil {
 		return chat.Connection{}, err
@@ -132,9 +131,9 @@ func (s *Store) Watch(ctx context.Context, c chat.Connection) (chat.Connection, 
 // expired.
 func (s *Store) pointAt(ctx context.Context, c chat.Connection) (row connectionItem, err error) {
 	u := update{
-		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #by = :by, #owner = :owner",
+		key: s.connectionKey(c.ID), change: "SET #thread = :thread, #n = :n, #by = :by",
 		names: map[string]string{"#by": "helloBy"},
-		when:  present + " AND #n < :n AND (attribute_not_exists(#owner) OR #owner = :owner)",
+		when:  present + " AND #n < :n AND #owner = :owner",
 		values: attributes{
 			":thread": text(c.Thread), ":n": number(c.N), ":by": text(c.HelloBy), ":owner": text(s.seal(c.ID)),
 			":now": number(s.t.nowSeconds()),

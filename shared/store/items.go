@@ -27,7 +27,7 @@ type connectionItem struct {
 	PK           string `dynamodbav:"pk"`
 	SK           string `dynamodbav:"sk"`
 	ID           string `dynamodbav:"id"`
-	Owner        string `dynamodbav:"owner,omitempty"` // the seal; "" in a row that was written before rows had seals
+	Owner        string `dynamodbav:"owner"` // the seal
 	Thread       string `dynamodbav:"thread"`
 	N            int64  `dynamodbav:"n"`
 	HelloBy      string `dynamodbav:"helloBy,omitempty"`
@@ -40,24 +40,19 @@ type connectionItem struct {
 }
 
 // connection converts a row into a Connection of the user. No other function does. A row that was written for another
-// user or another connection is a chat.ForeignError. The Connection of a row without a seal has no owner, so nothing
-// is posted to it.
+// user or another connection, or without a seal, is a chat.ForeignError.
 func (s *Store) connection(i connectionItem) (chat.Connection, error) {
 	id := chat.ConnectionID(i.ID)
-	if i.SK != s.connectionKey(id).sk || i.Owner != "" && i.Owner != s.seal(id) {
+	if i.SK != s.connectionKey(id).sk || i.Owner != s.seal(id) {
 		return chat.Connection{}, &chat.ForeignError{
 			Connection: chat.ConnectionID(strings.TrimPrefix(i.SK, connectionPrefix)),
 		}
 	}
-	c := chat.Connection{
-		ID: id, Thread: chat.ThreadID(i.Thread), N: i.N, HelloBy: i.HelloBy,
+	return chat.Connection{
+		ID: id, Owner: chat.OwnerHash(s.user.Hash()), Thread: chat.ThreadID(i.Thread), N: i.N, HelloBy: i.HelloBy,
 		Connected: fromMillis(i.Connected), TokenExpires: fromMillis(i.TokenExpires), SignedIn: fromSeconds(i.SignedIn),
 		Acked: chat.Cursor{Epoch: chat.Epoch(i.Epoch), Seq: chat.Seq(i.Acked)},
-	}
-	if i.Owner != "" {
-		c.Owner = chat.OwnerHash(s.user.Hash())
-	}
-	return c, nil
+	}, nil
 }
 
 // seal returns a hash of the user and the connection for which a row was written. A row that was copied to another

@@ -32,7 +32,7 @@ func (w *World) copyRow(from, to string, id chat.ConnectionID, change func(map[s
 	w.T.Fatalf("%s has no connection %s", from, id)
 }
 
-// foreignRows: the store rejects a row whose owner hash names another user or another connection, in every partition.
+// foreignRows: the store rejects a row whose seal names another user or another connection, and a row without a seal.
 // The user's own connections still work.
 func foreignRows(t *testing.T, w *World) {
 	ctx, alice, bob := t.Context(), w.As("alice"), w.As("bob")
@@ -69,6 +69,10 @@ func foreignRows(t *testing.T, w *World) {
 		again.ID, again.N = id, 9
 		_, err = alice.Watch(ctx, again)
 		wantForeign(name+": Watch", err)
+		written := func(i map[string]types.AttributeValue) bool { return numberOf(i["n"]) == again.N }
+		if slices.ContainsFunc(w.items(), written) {
+			t.Errorf("%s: Watch has changed the row", name)
+		}
 		found := must[[]store.Finding](t)(alice.Verify(ctx))
 		if !slices.ContainsFunc(found, func(f store.Finding) bool { return f.Kind == "connection of two users" }) {
 			t.Errorf("%s: Verify returned %+v", name, found)
@@ -97,6 +101,9 @@ func foreignRows(t *testing.T, w *World) {
 func (w *World) forgeries(own, bobs, moved chat.ConnectionID) map[string]func() {
 	return map[string]func(){
 		"a copy of a row of bob": func() { w.copyRow("bob", "alice", bobs, func(map[string]types.AttributeValue) {}) },
+		"a row of bob without a seal": func() {
+			w.copyRow("bob", "alice", bobs, func(i map[string]types.AttributeValue) { delete(i, "owner") })
+		},
 		"a row of alice with a connection id of bob": func() {
 			w.copyRow("alice", "alice", own, func(i map[string]types.AttributeValue) {
 				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(bobs)}
@@ -108,28 +115,5 @@ func (w *World) forgeries(own, bobs, moved chat.ConnectionID) map[string]func() 
 				i["sk"] = &types.AttributeValueMemberS{Value: "CONN#" + string(moved)}
 			})
 		},
-	}
-}
-
-// rowsWithoutOwner: a row that was stored before rows had an owner hash is readable. It has no owner, so no event is
-// posted to the connection until its next hello.
-func rowsWithoutOwner(t *testing.T, w *World) {
-	ctx, alice := t.Context(), w.As("alice")
-	old := socket(1, "t1")
-	old.N = 1
-	must[chat.Connection](t)(alice.Watch(ctx, old))
-	w.copyRow("alice", "alice", old.ID, func(i map[string]types.AttributeValue) { delete(i, "owner") })
-	if got := must[chat.Connection](t)(alice.Connection(ctx, old.ID)); got != old {
-		t.Errorf("Connection returned %+v, want a row without owner", got)
-	}
-	if got := must[[]chat.Connection](t)(alice.Connections(ctx)); len(got) != 1 || got[0] != old {
-		t.Errorf("Connections returned %+v, want one row without owner", got)
-	}
-	if got := must[chat.Connection](t)(alice.Watch(ctx, old)); got != old {
-		t.Errorf("after a repeated hello: %+v", got)
-	}
-	old.N = 2
-	if got := must[chat.Connection](t)(alice.Watch(ctx, old)); got != owned(t, "alice", old) {
-		t.Errorf("after the next hello: %+v, want an owner", got)
 	}
 }

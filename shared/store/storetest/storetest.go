@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"Connections", connections}, {"ConnectionLimit", connectionLimit}, {"Watch", watch},
 		{"HelloNeverEvicts", helloNeverEvicts}, {"StaleEntries", staleEntries}, {"SignOut", signOut}, {"Bar", bar},
 		{"RefusedFor", refusedFor}, {"ErasedSessions", erasedSessions}, {"ForeignOwner", foreignOwner},
-		{"ForeignRows", foreignRows}, {"RowsWithoutOwner", rowsWithoutOwner},
+		{"ForeignRows", foreignRows},
 		{"Admission", admission}, {"AdmissionRepeated", admissionRepeated}, {"AdmissionChanged", admissionChanged},
 		{"Input", input},
 		{"MessageIDs", messageIDsAreUnique}, {"AdmissionRefused", admissionRefused},
