@@ -82,7 +82,7 @@ func (r *request) missing(ctx context.Context) error {
 	switch {
 	case errors.Is(err, chat.ErrForeign):
 		return violation{monitor.ConnectionOwner}
-	case errors.Is(err, chat.ErrReplaced), errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrClosed),
+	case errors.Is(err, chat.ErrReplaced), errors.Is(err, chat.ErrSignedOut), errors.Is(err, chat.ErrErasing),
 		errors.Is(err, chat.ErrNotFound):
 		return noConnection{err}
 	}

@@ -44,7 +44,7 @@ func (r *request) erase(ctx context.Context, _ *wire.Erase) error {
 		case err == nil:
 			r.countRefusal(ctx, no.Code)
 			return r.answer(ctx, no)
-		case !errors.Is(err, chat.ErrClosed):
+		case !errors.Is(err, chat.ErrErasing):
 			return err
 		}
 	}

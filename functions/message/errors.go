@@ -30,7 +30,7 @@ func codeOf(err error) (wire.Code, bool) {
 		return wire.CodeUnknownAgent, true
 	case errors.Is(err, chat.ErrDenied):
 		return wire.CodeDenied, true
-	case errors.Is(err, chat.ErrClosed):
+	case errors.Is(err, chat.ErrErasing):
 		return wire.CodeErasing, true
 	case errors.Is(err, chat.ErrReplaced):
 		return wire.CodeReplaced, true

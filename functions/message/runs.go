@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -65,16 +64,16 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// runQueue reads the run queue of the user, and fails with a chat.ErrClosed if the user is being erased.
+// runQueue reads the run queue of the user, and fails with chat.ErrErasing if the user is being erased.
 func (r *request) runQueue(ctx context.Context) (runqueue.Queue, error) {
 	d, err := r.store.RunQueue(ctx)
 	return openQueue(d, err)
 }
 
-// openQueue returns the run queue that was read, unless the user is being erased: then it fails with a chat.ErrClosed.
+// openQueue returns the run queue that was read, unless the user is being erased: then it fails with chat.ErrErasing.
 func openQueue(d runqueue.Queue, err error) (runqueue.Queue, error) {
 	if err == nil && d.Erasing {
-		err = fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
+		err = chat.ErrErasing
 	}
 	return d, err
 }

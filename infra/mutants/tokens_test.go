@@ -153,6 +153,6 @@ func eraseGuards() []guard {
 			test: "TestErase_NeedsARecentSignIn", from: `case r.eraseAuth == eraseByConfirm:`,
 			to: `case r.eraseAuth != "none":`},
 		{name: "a repeat needs no new sign-in", file: "erase.go", test: "TestErase_RepeatWithAnOldSignIn",
-			from: `case !errors.Is(err, chat.ErrClosed):`, to: `case errors.Is(err, chat.ErrClosed):`},
+			from: `case !errors.Is(err, chat.ErrErasing):`, to: `case errors.Is(err, chat.ErrErasing):`},
 	})
 }

@@ -153,7 +153,7 @@ type OwnerHash string
 // Connection is one WebSocket of a user, as listed in the user's partition.
 type Connection struct {
 	ID           ConnectionID
-	Owner        OwnerHash // of the row; "" if the row names none: nothing is posted to it
+	Owner        OwnerHash
 	Thread       ThreadID
 	N            int64  // of its last hello or run; 0 until the first hello, and until then nothing is posted to it
 	HelloBy      string // the gateway's id of the request that set N and Thread
@@ -183,7 +183,8 @@ var (
 	ErrBudget       = errors.New("the budget of the day is used up")
 	ErrUnknownAgent = errors.New("unknown agent")
 	ErrDenied       = errors.New("denied")
-	ErrClosed       = errors.New("closed")
+	ErrErasing      = errors.New("the user is being erased") // or was erased in the last 24 hours
+	ErrClosed       = errors.New("closed")                   // a user context or an emitter: it does no more work
 	ErrFull         = errors.New("full")
 	ErrReplaced     = errors.New("the connection was replaced by a newer one")
 	ErrSignedOut    = errors.New("the session was ended")

@@ -68,14 +68,14 @@ type Decision struct {
 // place already gets the same decision again and spends no token. If Admit fails it changes nothing. It fails with
 // chat.ErrBusy (the policy is Reject and the thread has a running or queued run), chat.ErrTooManyRuns (the queue is
 // full), a *chat.RateLimitedError (the bucket is empty), a *chat.BudgetError (the day's model tokens are used up) or
-// chat.ErrClosed (the user is being erased).
+// chat.ErrErasing (the user is being erased).
 //
 // A run never overtakes a queued run that could start now: it takes a slot only if one is left after those runs. An
 // interrupting run is queued directly behind the run that it interrupts, before the thread's normal runs. A responding
 // run is queued before all other runs of its thread.
 func (q Queue) Admit(r Request, p Policy) (Queue, Decision, error) {
 	if q.Erasing {
-		return q, Decision{}, fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
+		return q, Decision{}, chat.ErrErasing
 	}
 	if _, admitted := q.Slots[r.Run]; admitted {
 		return q.clone(), Decision{State: chat.RunAdmitted}, nil

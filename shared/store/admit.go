@@ -19,7 +19,7 @@ import (
 //
 // Admit fails with chat.ErrBusy, chat.ErrTooManyRuns, a *chat.RateLimitedError or a *chat.BudgetError as
 // runqueue.Queue.Admit does; with chat.ErrBadID for a run id that another request or thread uses; with chat.ErrNotFound
-// for a deleted thread; with chat.ErrClosed for a user who is being erased; and with an *InterruptedError if the
+// for a deleted thread; with chat.ErrErasing for a user who is being erased; and with an *InterruptedError if the
 // responses do not match the thread's open interrupts. If two runs respond to the same interrupts, one succeeds; the
 // other fails with the interrupts that are open then, if any.
 func (s *Store) Admit(ctx context.Context, a Admission) (admitted Admitted, err error) {
@@ -56,7 +56,7 @@ func (c *admitCall) attempt(ctx context.Context) (Admitted, error) {
 		return Admitted{}, err
 	}
 	if b.queue.Erasing { // checked before the repeat: a user who is being erased gets no other answer
-		return Admitted{}, chat.ErrClosed
+		return Admitted{}, chat.ErrErasing
 	}
 	if b.run.ID != "" {
 		return c.repeat(b)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -132,7 +133,7 @@ func (l *Lease) endRefused(failed error, r recordItem) (own bool, err error) {
 		return false, l.refreshThread(old)
 	}
 	if _, isRefused := refusedPart(failed, endQueue); isRefused {
-		return false, fmt.Errorf("end a run: there is no run queue: %w", chat.ErrClosed)
+		return false, errors.New("end a run: the user has no run queue")
 	}
 	if conflicted(failed) {
 		return false, nil

@@ -27,7 +27,7 @@ type userErasureItem struct {
 }
 
 // RequestErasure marks the user for erasure and stores the request in the live index, in one transaction. It also works
-// for a user without data. From then on every request of the user fails with chat.ErrClosed. If the user is marked
+// for a user without data. From then on every request of the user fails with chat.ErrErasing. If the user is marked
 // already, it changes nothing. EraseUser erases the data.
 func (s *Store) RequestErasure(ctx context.Context) error {
 	return s.requestErasure(ctx, s.t.reader(ctx))
@@ -98,7 +98,7 @@ func (t *Table) current(item queueItem) queueItem {
 	return item
 }
 
-// Open fails with chat.ErrClosed if the user is being erased or was erased within the last 24 hours.
+// Open fails with chat.ErrErasing if the user is being erased or was erased within the last 24 hours.
 func (s *Store) Open(ctx context.Context) error { return s.checkOpen(s.t.reader(ctx)) }
 
 func (s *Store) checkOpen(read reader) error {
@@ -107,7 +107,7 @@ func (s *Store) checkOpen(read reader) error {
 		return err
 	}
 	if queue.Erasing {
-		return fmt.Errorf("the user is being erased: %w", chat.ErrClosed)
+		return chat.ErrErasing
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func keeperSteps() []step {
 			if err := s.bad.RequestErasure(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if err := s.good.Open(t.Context()); !errors.Is(err, chat.ErrClosed) {
+			if err := s.good.Open(t.Context()); !errors.Is(err, chat.ErrErasing) {
 				t.Errorf("afterwards: %v", err)
 			}
 		}},

@@ -59,7 +59,7 @@ func (s *Store) Threads(
 
 // Runs lists a page of runs, newest first, including ended runs for as long as their records are kept. The first page
 // also has all runs that have not ended. before, next and limit have the same meaning as for Threads. It fails with
-// chat.ErrClosed for a user who is being erased.
+// chat.ErrErasing for a user who is being erased.
 func (s *Store) Runs(
 	ctx context.Context, before chat.ListCursor, limit int,
 ) (page []Run, next chat.ListCursor, err error) {
@@ -98,7 +98,7 @@ func (s *Store) Runs(
 
 // listedRuns reads the runs of a page of the index, and with all also the runs that have not ended. It reads the run
 // queue after the index, so that it has all runs admitted since, and in one request with the runs of the page. It fails
-// with chat.ErrClosed for a user who is being erased.
+// with chat.ErrErasing for a user who is being erased.
 func (s *Store) listedRuns(
 	ctx context.Context, rows []recentItem, all bool,
 ) (keys []key, found map[string]attributes, err error) {
@@ -112,7 +112,7 @@ func (s *Store) listedRuns(
 		return found[k.sk] != nil, attributevalue.UnmarshalMap(found[k.sk], into)
 	})
 	if err == nil && queue.Erasing {
-		err = chat.ErrClosed
+		err = chat.ErrErasing
 	}
 	if err != nil || !all {
 		return keys, found, err

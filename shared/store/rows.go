@@ -90,7 +90,7 @@ func (r *Rows) RunQueue() (runqueue.Queue, error) {
 	return item.queue(), err
 }
 
-// Open fails with chat.ErrClosed if the user is being erased: see Store.Open.
+// Open fails with chat.ErrErasing if the user is being erased: see Store.Open.
 func (r *Rows) Open() error { return r.s.checkOpen(r.get) }
 
 // Cancel cancels the selected run: see Store.Cancel. It needs the run queue.

@@ -146,7 +146,7 @@ func (s *Store) Unbar(ctx context.Context) error {
 }
 
 // Lost returns why a connection of the user has no row. The result is always an error: chat.ErrForeign, the reason
-// that the connection's owner record holds, chat.ErrClosed for a user who is being erased, and otherwise
+// that the connection's owner record holds, chat.ErrErasing for a user who is being erased, and otherwise
 // chat.ErrNotFound. After chat.ErrNotFound, which means that the connection was not ended on purpose, its client may
 // connect again.
 func (s *Store) Lost(ctx context.Context, id chat.ConnectionID) error {

@@ -147,7 +147,7 @@ func TestAdmit_ErasureBegins(t *testing.T) {
 		h := s.Begin(s.good, "r1", "t1")
 		s.Admit(s.good, "r2", "t1")
 		s.wire.before[transact] = s.beginErasure
-		if a, err := s.bad.Admit(t.Context(), storetest.Asked("r3", "t1")); !errors.Is(err, chat.ErrClosed) {
+		if a, err := s.bad.Admit(t.Context(), storetest.Asked("r3", "t1")); !errors.Is(err, chat.ErrErasing) {
 			t.Errorf("admitted: %+v, %v", a, err)
 		}
 		s.endErasure()

@@ -29,7 +29,7 @@ func showQueue(ctx context.Context, o *operator, word string) error {
 		return err
 	}
 	d, err := s.RunQueue(ctx)
-	if err != nil && !errors.Is(err, chat.ErrClosed) {
+	if err != nil && !errors.Is(err, chat.ErrErasing) {
 		return err
 	}
 	conns, err := s.Connections(ctx)

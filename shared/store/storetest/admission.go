@@ -111,9 +111,9 @@ func admissionOfDeleted(t *testing.T, w *World) {
 	}
 	w.set(item("U#alice", "QUEUE"), "erasing", &types.AttributeValueMemberBOOL{Value: true})
 	_, err = alice.Admit(ctx, Asked("r3", "t3"))
-	wantErr(t, "a run of a user who is being erased", err, chat.ErrClosed)
+	wantErr(t, "a run of a user who is being erased", err, chat.ErrErasing)
 	_, _, err = alice.Runs(ctx, "", 9)
-	wantErr(t, "the runs of a user who is being erased", err, chat.ErrClosed)
+	wantErr(t, "the runs of a user who is being erased", err, chat.ErrErasing)
 }
 
 // interrupt: a run with policy interrupt is queued and requests the cancellation of the running run.

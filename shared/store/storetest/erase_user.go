@@ -128,7 +128,7 @@ func eraseUser(t *testing.T, w *World) {
 	if after := (caller{World: w, as: "alice"}).foreign(); !reflect.DeepEqual(after, before) {
 		t.Errorf("bob's items changed: %v, were %v", after, before)
 	}
-	wantErr(t, "Open within 24 hours", alice.Open(t.Context()), chat.ErrClosed)
+	wantErr(t, "Open within 24 hours", alice.Open(t.Context()), chat.ErrErasing)
 	w.Clock.Advance(25 * time.Hour)
 	wantErr(t, "Open a day later", alice.Open(t.Context()), nil)
 	w.Complete(alice, "r1", "t1", "of a user who returned")
@@ -140,11 +140,11 @@ func eraseUser(t *testing.T, w *World) {
 func (w *World) stopped(s *store.Store, running *store.Lease) store.Thread {
 	t, ctx := w.T, w.T.Context()
 	t.Helper()
-	wantErr(t, "Open", s.Open(ctx), chat.ErrClosed)
+	wantErr(t, "Open", s.Open(ctx), chat.ErrErasing)
 	_, err := s.Admit(ctx, Asked("late", "t9"))
-	wantErr(t, "a new run", err, chat.ErrClosed)
+	wantErr(t, "a new run", err, chat.ErrErasing)
 	_, err = s.Admit(ctx, running.Input())
-	wantErr(t, "a known run", err, chat.ErrClosed)
+	wantErr(t, "a known run", err, chat.ErrErasing)
 	if started, err := s.StartQueued(ctx); err != nil || len(started) > 0 {
 		t.Errorf("StartQueued started %+v, %v", started, err)
 	}
@@ -178,7 +178,7 @@ func eraseUnknownUser(t *testing.T, w *World) {
 		wantErr(t, "request the erasure", alice.RequestErasure(t.Context()), nil)
 	}
 	_, err := alice.Admit(t.Context(), Asked("r1", "t1"))
-	wantErr(t, "a run", err, chat.ErrClosed)
+	wantErr(t, "a run", err, chat.ErrErasing)
 	w.pass(alice)
 }
 

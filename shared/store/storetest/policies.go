@@ -201,7 +201,7 @@ func erasing(t *testing.T, w *World) {
 		t.Errorf("started %v", got)
 	}
 	_, err := alice.Admit(ctx, Asked("x", "t2"))
-	wantErr(t, "a run", err, chat.ErrClosed)
+	wantErr(t, "a run", err, chat.ErrErasing)
 	w.set(item("U#alice", "QUEUE"), "expires", &types.AttributeValueMemberN{Value: "1"}) // the erasure mark has expired
 	if q := must[runqueue.Queue](t)(alice.RunQueue(ctx)); len(q.Queued) > 0 {
 		t.Errorf("the run queue: %+v", q)

@@ -252,7 +252,7 @@ func sessionProbes() map[string]probe {
 		"Store.Lost": {other: notFound, unsafe: true, creates: true, call: func(c caller) (any, error) {
 			err := c.store.Lost(c.T.Context(), c.socket)
 			unknown := errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign)
-			if unknown || errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrClosed) {
+			if unknown || errors.Is(err, chat.ErrReplaced) || errors.Is(err, chat.ErrErasing) {
 				return nil, nil // the expected results for a connection of the caller
 			}
 			return nil, err
