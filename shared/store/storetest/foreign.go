@@ -57,8 +57,7 @@ func foreignRows(t *testing.T, w *World) {
 			id = moved
 		}
 		list, err := alice.Connections(ctx)
-		foreign := (*chat.ForeignError)(nil)
-		if !errors.As(err, &foreign) || foreign.Connection != id || len(list) != 1 ||
+		if !slices.Equal(chat.Foreign(err), []chat.ConnectionID{id}) || len(list) != 1 ||
 			list[0] != owned(t, "alice", own) {
 			t.Errorf("%s: Connections returned %+v, %v", name, list, err)
 		}
@@ -69,10 +68,7 @@ func foreignRows(t *testing.T, w *World) {
 		again.ID, again.N = id, 9
 		_, err = alice.Watch(ctx, again)
 		wantForeign(name+": Watch", err)
-		written := func(i map[string]types.AttributeValue) bool { return numberOf(i["n"]) == again.N }
-		if slices.ContainsFunc(w.items(), written) {
-			t.Errorf("%s: Watch has changed the row", name)
-		}
+		w.unchanged(name, again.N)
 		found := must[[]store.Finding](t)(alice.Verify(ctx))
 		if !slices.ContainsFunc(found, func(f store.Finding) bool { return f.Kind == "connection of two users" }) {
 			t.Errorf("%s: Verify returned %+v", name, found)
@@ -94,6 +90,14 @@ func foreignRows(t *testing.T, w *World) {
 	}
 	if notified := w.pass(alice); len(notified) != 1 || notified[0].ID != own.ID {
 		t.Errorf("the erasure notified %+v, want only %s", notified, own.ID)
+	}
+}
+
+// unchanged checks that Watch has given no row the number n.
+func (w *World) unchanged(name string, n int64) {
+	w.T.Helper()
+	if slices.ContainsFunc(w.items(), func(i map[string]types.AttributeValue) bool { return numberOf(i["n"]) == n }) {
+		w.T.Errorf("%s: Watch has changed the row", name)
 	}
 }
 
