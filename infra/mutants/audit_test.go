@@ -105,7 +105,7 @@ func webSocketGuards() []guard {
 		},
 		{
 			name: "audit: the later of two hellos wins", row: "C2", file: "shared/store/connections.go",
-			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
+			from: `present + " AND #n < :n`, to: `present + " AND (#n < :n OR #n >= :n)`,
 			test: "./functions/message TestHello_Stale",
 		},
 		{

@@ -155,7 +155,7 @@ func ownFaults() []fault {
 		},
 		{
 			number: 42, clause: "a late hello changes nothing", file: "shared/store/connections.go",
-			from: `present + " AND #n < :n AND (`, to: `present + " AND (#n < :n OR #n >= :n) AND (`,
+			from: `present + " AND #n < :n`, to: `present + " AND (#n < :n OR #n >= :n)`,
 			test: "TestFault42_HellosAndCancelOvertake",
 		},
 		{
