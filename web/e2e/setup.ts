@@ -29,8 +29,10 @@ export function setup(options: BrowserContextOptions = {}, prepare?: (context: B
   beforeEach(async () => {
     context = await newContext();
   });
-  afterEach(async () => {
-    const faults = windows.splice(0).flatMap((window) => window.faults);
+  afterEach(async ({ task }) => {
+    const opened = windows.splice(0);
+    if (task.result?.state === "fail") for (const window of opened) console.error(`${task.name}: ${await window.shown()}`);
+    const faults = opened.flatMap((window) => window.faults);
     await Promise.all(chrome.contexts().map((one) => one.close()));
     expect(faults).toEqual([]);
   });

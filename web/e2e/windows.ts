@@ -148,6 +148,13 @@ export class Window {
     return this.page.getByRole("textbox", { name: "Message" });
   }
 
+  /** What the window shows and keeps, for a person who reads why a test failed. */
+  async shown(): Promise<string> {
+    if (this.page.isClosed()) return "the window is closed";
+    const drafts = await this.page.evaluate(() => Object.entries(sessionStorage).filter(([key]) => key.startsWith("carrel.")));
+    return `${this.page.url()} shows\n${await this.page.locator("body").innerText()}\nand keeps ${JSON.stringify(drafts)}`;
+  }
+
   /** What has the focus, by its name. */
   async focused(): Promise<string> {
     return await this.page.evaluate(() => {
