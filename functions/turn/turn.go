@@ -128,6 +128,10 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 	a, errAgent := t.agents.Agent(in.Agent, in.Grants)
 	all := t.startRegistry(ctx, a.Tools)()
 	tools, errTools := t.dispatcherOf(ctx, s, all, a.Tools)
+	messages := append(h.messages, s.messages...)
+	if tools != nil {
+		tools.Texts = textsOf(messages)
+	}
 	if ctx.Err() != nil {
 		h.err = nil // the engine reports why the run ends
 	}
@@ -135,12 +139,23 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 		User: t.uc, Agent: a.Name, Tools: tools,
 		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
 		Settings: engine.Settings{Output: json.RawMessage(a.Output)},
-		History:  append(h.messages, s.messages...), Log: s.events, Pending: append(s.pending, resolved...),
+		History:  messages, Log: s.events, Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))
 		},
 	}, errors.Join(errResponses, errAgent, errTools, h.err)
+}
+
+// textsOf returns what the person wrote.
+func textsOf(messages []agui.Message) []string {
+	var texts []string
+	for _, m := range messages {
+		if m.Role == agui.RoleUser {
+			texts = append(texts, m.Content)
+		}
+	}
+	return texts
 }
 
 // modelFailed reports a failure of a model's provider to the operator.

@@ -26,6 +26,7 @@ func (callTimeError) Error() string { return "tool: the call took too long" }
 type Dispatcher struct {
 	Record func(Decision)                   // receives every call's outcome; may be nil
 	Logf   func(format string, args ...any) // receives failures that the model does not see; may be nil
+	Texts  []string                         // what the person wrote in this thread: handlers read it with UserTexts
 
 	user     *usercontext.Context
 	tools    map[string]Tool
@@ -184,6 +185,7 @@ func (d *Dispatcher) offer() string {
 // deadline.
 func (d *Dispatcher) call(ctx context.Context, t Tool, c Call) Result {
 	ctx = context.WithValue(ctx, keyOf{}, d.user.User().Hash()+":"+string(d.user.Run())+":"+c.ID)
+	ctx = context.WithValue(ctx, textsOf{}, d.Texts)
 	if c.Progress != nil {
 		p := &progress{call: c.ID, send: c.Progress, now: d.user.Now}
 		defer p.end()

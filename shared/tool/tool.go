@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -140,6 +141,16 @@ type keyOf struct{}
 func IdempotencyKey(ctx context.Context) string {
 	key, _ := ctx.Value(keyOf{}).(string)
 	return key
+}
+
+// textsOf is the context key of the person's texts.
+type textsOf struct{}
+
+// UserTexts returns the person's messages that the model receives, oldest first. A tool reads data there that the model
+// would have to copy otherwise. Outside of a handler it returns none.
+func UserTexts(ctx context.Context) []string {
+	texts, _ := ctx.Value(textsOf{}).([]string)
+	return slices.Clone(texts)
 }
 
 func (s Spec) clone() Spec {
