@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"carrel/shared/gateway/invoke"
 	"carrel/shared/gateway/post"
 	"carrel/shared/model/models"
+	"carrel/shared/model/scripted"
 	"carrel/shared/store"
 	"carrel/shared/usercontext"
 	"carrel/shared/usercreds"
@@ -66,6 +68,13 @@ func modelsOf(env *boot.Env, c aws.Config, now func() time.Time,
 		if err != nil {
 			return nil, err
 		}
-		return all.Candidates(d.Models...)
+		candidates, err := all.Candidates(d.Models...)
+		for i, c := range candidates {
+			if c.Name == models.Scripted && d.Script != "" {
+				err = errors.Join(err, scripted.Check(d.Script))
+				candidates[i].Model = scripted.New(scripted.Config{Script: d.Script})
+			}
+		}
+		return candidates, err
 	}
 }

@@ -40,6 +40,14 @@ func TestParse(t *testing.T) {
 		!slices.Equal(d.Tools, []string{"notes_save", "notes_list", "clock"}) {
 		t.Errorf("the default is %+v, %v", d, err)
 	}
+	most, err := agent.NewSet(tools, agent.Definition{Name: "a", Grant: "g", Default: true,
+		Tools: []string{"!notes_*", "*", "!clock"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := most.Find("", []string{"g"}); err != nil || !slices.Equal(d.Tools, []string{"calculator"}) {
+		t.Errorf("without notes and clock it has %q, %v", d.Tools, err)
+	}
 	all := chat.DefaultLimits()
 	a, err := set.Find("auditor", []string{"audit"})
 	if err != nil {
@@ -94,6 +102,8 @@ func TestParse_Mistakes(t *testing.T) {
 		"grant of words": {"default: true\n\ngrant: a b\n", "a.yaml:3: grant: \"a b\" has a space"},
 		"unknown tool": {fine + "\ntools: [calculatr]\n",
 			"a.yaml:4: tools: no tool matches \"calculatr\"; the tools are calculator, notes_save"},
+		"unknown tool left out": {fine + "tools: [\"*\", \"!clocks\"]\n",
+			"a.yaml:3: tools: no tool matches \"clocks\""},
 		"negative limit":  {fine + "limits: {toolCalls: -1}\n", "a.yaml:3: toolCalls: it is -1"},
 		"no default":      {"grant: none\n", "write default: true in one"},
 		"output of words": {fine + "output: a JSON text\n", "a.yaml:3: "},

@@ -22,11 +22,12 @@ type Definition struct {
 	Description  string   `yaml:"description"`  // one sentence for the people and agents that choose an agent
 	Instructions string   `yaml:"instructions"` // the system prompt
 	Models       []string `yaml:"models"`       // roles or provider:model; the others stand in for the first
-	Tools        []string `yaml:"tools"`        // names of tools; a final * stands for any ending
+	Tools        []string `yaml:"tools"`        // names of tools; a final * stands for any ending, a first ! leaves out
 	Grant        string   `yaml:"grant"`        // the grant that a user needs, or Open
 	Default      bool     `yaml:"default"`      // answers when a run names no agent; exactly one has it
 	Limits       Limits   `yaml:"limits"`
 	Output       Output   `yaml:"output"` // the JSON Schema of the answer; nil: the answer is free text
+	Script       string   `yaml:"script"` // what the scripted model plays as this agent; "": its own answers
 }
 
 // Limits bound one run of an agent. 0 means the deployment's limit, and a higher value than that has no effect.
@@ -132,7 +133,8 @@ func (d Definition) check(report func(field, format string, args ...any)) {
 	}
 }
 
-// resolveTools returns the names of all that the patterns match, in the order of all. Patterns for the tools of an MCP
+// resolveTools returns the names of all that the patterns match and no pattern with ! leaves out, in the order of all.
+// Patterns for the tools of an MCP
 // server come first, as they are: what a server offers is known at run time only.
 func resolveTools(patterns, all []string, report func(field, format string, args ...any)) []string {
 	var names []string
@@ -141,12 +143,15 @@ func resolveTools(patterns, all []string, report func(field, format string, args
 			names = append(names, p)
 			continue
 		}
+		p = strings.TrimPrefix(p, "!")
 		if !slices.ContainsFunc(all, func(name string) bool { return matches(p, name) }) {
 			report("tools", "no tool matches %q; the tools are %s", p, strings.Join(all, ", "))
 		}
 	}
 	for _, name := range all {
-		if slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) }) {
+		one := func(p string) bool { return matches(p, name) }
+		without := func(p string) bool { return strings.HasPrefix(p, "!") && matches(p[1:], name) }
+		if slices.ContainsFunc(patterns, one) && !slices.ContainsFunc(patterns, without) {
 			names = append(names, name)
 		}
 	}

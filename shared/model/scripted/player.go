@@ -80,6 +80,12 @@ func (p *player) step(s step) {
 				}
 			}
 		}
+	case quote:
+		for line := range strings.Lines(s.text) {
+			if !p.pause(p.model.pace) || !p.emit(engine.Delta{Text: line}) {
+				return
+			}
+		}
 	case recite:
 		p.emit(engine.Delta{Text: s.text})
 	case keep:

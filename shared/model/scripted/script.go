@@ -24,6 +24,7 @@ const (
 	fail   = "fail"
 	obey   = "obey"
 	recite = "recite"
+	quote  = "quote"
 	keep   = "keep"
 	usage  = "usage"
 	alive  = "alive"
@@ -47,6 +48,14 @@ type step struct {
 }
 
 func isScript(message string) bool { return strings.HasPrefix(strings.TrimSpace(message), "/") }
+
+// Check returns why a script is invalid.
+func Check(script string) error {
+	if _, complaint := parse(script); complaint != "" {
+		return errors.New(complaint)
+	}
+	return nil
+}
 
 // parse decodes a script. complaint is the answer to a script that is invalid, and "" otherwise.
 func parse(script string) (steps []step, complaint string) {
@@ -105,7 +114,7 @@ func directive(line string) (step, error) {
 		return s, nil
 	case obey:
 		return s, need(rest == "", "it stands alone")
-	case recite:
+	case recite, quote:
 		return s, nil
 	case "help":
 		return step{verb: say, text: help}, nil
@@ -189,6 +198,11 @@ func part(steps []step, turns []turn, r engine.Request) []step {
 			steps = append(demanded(t), steps[1:]...)
 		}
 	}
+	for i, s := range steps {
+		if s.verb == quote && len(turns) > 0 {
+			steps[i].text = quotation(turns[len(turns)-1])
+		}
+	}
 	if now, _ := cut(steps); len(now) > 0 || len(turns) == 0 || len(turns[len(turns)-1].calls) == 0 {
 		return now
 	}
@@ -227,6 +241,15 @@ func badCall(r engine.Request) step {
 		s.tool = r.Tools[0].Name
 	}
 	return s
+}
+
+// quotation returns the results of calls as they are.
+func quotation(t turn) string {
+	var all []string
+	for _, c := range t.calls {
+		all = append(all, t.results[c.ID])
+	}
+	return strings.Join(all, "\n")
 }
 
 // recital returns the whole request as text, so that a test can check it.

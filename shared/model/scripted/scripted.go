@@ -12,6 +12,7 @@
 //	/call tool {"a":"b"}      calls a tool; calls on adjacent lines are made concurrently
 //	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere
 //	                          in a line, as a model does that obeys every text it reads
+//	/quote                    answers with the results of the calls before, line by line and as they are
 //	/recite                   answers with the whole request: instructions, names of tools, the conversation
 //	/keep data                gives these data, encoded, as what the provider wants back (Delta.Keep)
 //	/usage in out             reports these numbers of tokens in place of the counted ones
@@ -26,10 +27,10 @@
 //	                          kind (lost: engine.Cut), which asks to wait ms; stall: no sign of life any more
 //
 // A line without a slash is like /say. The directives after calls are played when the results are there. A script that
-// ends with calls answers with their results. If the request has a JSON Schema for the output, the answer to a message
-// that is not a script is an example that fits it. Any other message is answered by the assistant of assistant.go: it
-// has arithmetic calculated, tells the time and keeps notes, answers "help", and otherwise says that it is not a
-// language model.
+// ends with calls answers with their results. Any other message is answered by the Script of the Config, if it has one.
+// Or else, if the request has a JSON Schema for the output, the answer is an example that fits it. Any other message is
+// answered by the assistant of assistant.go: it has arithmetic calculated, tells the time and keeps notes, answers
+// "help", and otherwise says that it is not a language model.
 package scripted
 
 import (
@@ -45,15 +46,18 @@ import (
 	"carrel/shared/engine"
 )
 
-// Config sets the timing of a Model.
+// Config sets the timing and the script of a Model.
 type Config struct {
-	Pace  time.Duration                        // the pause between words; default 20 ms, negative for none
-	After func(time.Duration) <-chan time.Time // default time.After
+	Script string                               // answers the messages that are not scripts; "": the assistant does
+	Pace   time.Duration                        // the pause between words; default 20 ms, negative for none
+	After  func(time.Duration) <-chan time.Time // default time.After
 }
 
 // Model is the provider. It counts how often each answer with a failure was requested, under a hash, and holds no
 // user's data.
 type Model struct {
+	script string
+
 	pace  time.Duration
 	after func(time.Duration) <-chan time.Time
 
@@ -82,7 +86,7 @@ func (m *Model) fails(message string, at, n int) bool {
 
 // New makes a Model.
 func New(c Config) *Model {
-	m := &Model{pace: c.Pace, after: c.After}
+	m := &Model{script: c.Script, pace: c.Pace, after: c.After}
 	if m.pace == 0 {
 		m.pace = 20 * time.Millisecond
 	}
@@ -96,7 +100,7 @@ func New(c Config) *Model {
 func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
 	return func(yield func(engine.Delta, error) bool) {
 		p := &player{ctx: ctx, model: m, yield: yield, message: place(r.Messages)}
-		p.play(plan(r))
+		p.play(m.plan(r))
 		if p.deltas == 0 && p.stop == engine.StopEnd && !p.empty {
 			p.emit(engine.Delta{Text: "Done."}) // an empty answer would be requested again
 		}
@@ -124,10 +128,14 @@ func tokens(r engine.Request) int {
 }
 
 // plan returns the steps of this model call.
-func plan(r engine.Request) []step {
+func (m *Model) plan(r engine.Request) []step {
 	question, turns := lastTurn(r.Messages)
+	script := m.script
 	if isScript(question) {
-		steps, complaint := parse(question)
+		script = question
+	}
+	if script != "" {
+		steps, complaint := parse(script)
 		if complaint != "" {
 			return []step{{verb: say, text: complaint}}
 		}

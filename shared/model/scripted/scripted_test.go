@@ -125,6 +125,41 @@ func talk(t *testing.T, questions ...string) (*conversation, agui.Event) {
 	return c, end
 }
 
+// A script of the configuration answers every message that is not a script itself. It quotes results as they are.
+func TestConfig_Script(t *testing.T) {
+	const script = "/say Sum:\n/call calculator {\"expression\":\"2+2\"}\n" +
+		"/call calculator {\"expression\":\"1/0\"}\n/quote"
+	if err := scripted.Check(script); err != nil {
+		t.Fatal(err)
+	}
+	if err := scripted.Check("/dance"); err == nil {
+		t.Error("a wrong script was accepted")
+	}
+	model := scripted.New(scripted.Config{Pace: -1, Script: script})
+	ask := agui.Message{ID: "u", Role: agui.RoleUser, Content: "what is 3+3?"}
+	calls := agui.Message{ID: "a", Role: agui.RoleAssistant, ToolCalls: []agui.ToolCall{{ID: "1"}, {ID: "2"}}}
+	one := agui.Message{Role: agui.RoleTool, ToolCallID: "1", Content: "4\n| a |\n"}
+	two := agui.Message{Role: agui.RoleTool, ToolCallID: "2", Content: "division by zero"}
+	for want, messages := range map[string][]agui.Message{
+		"Sum:calculator calculator ":   {ask},
+		"4\n| a |\n\ndivision by zero": {ask, calls, one, two},
+		"said":                         {ask, calls, one, two, {ID: "v", Role: agui.RoleUser, Content: "/say said"}},
+	} {
+		got := ""
+		for d, err := range model.Stream(t.Context(), engine.Request{Messages: messages}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got += d.Text; d.ToolStart != nil {
+				got += d.ToolStart.Name + " "
+			}
+		}
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestConversation(t *testing.T) {
 	for _, c := range []struct{ question, want string }{
 		{"what is 12*(3+4)?", "assistant: Let me calculate 12*(3+4) for you.\n" +
