@@ -44,8 +44,12 @@ ops: cli-ops ## list and stop runs, end sessions: make ops ARGS="list" (CARREL_S
 	@.carrel/bin/carrel-ops $(WHERE) $(if $(CARREL_STACK),-stack "$(CARREL_STACK)") $(or $(ARGS),list)
 
 .PHONY: scopes
-scopes: ## write the grants of shared/catalog into template.yaml and docs/deploying.md
+scopes: ## write the grants of agents.Grants into template.yaml and docs/deploying.md
 	@go run ./infra/cli/scopes
+
+.PHONY: usage-sample
+usage-sample: ## print a made-up usage table, to paste into a message to the agent advisor (ARGS="-days 14 -seed 2")
+	@go run ./infra/cli/usagesample $(ARGS)
 
 .PHONY: mcp-pin
 mcp-pin: ## write what the MCP servers of agents/mcp.yaml offer into agents/mcp.lock.json (SERVERS="a b"); docs/mcp.md
@@ -267,7 +271,7 @@ soak: $(ENGINE) ## users, devices and faults at random for FOR (2m), and 1,000 r
 # decoder, the escaping of ids, the template's resolver, the arguments of tools, and the client's view.
 FUZZ_EDGES := shared/wire:FuzzDecodeClient shared/internal/principal:FuzzKey infra/local/template:FuzzResolve \
   shared/tool:FuzzArguments shared/client:FuzzReceive
-FUZZ := $(FUZZ_EDGES) shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared/internal/principal:FuzzFromKey \
+FUZZ := $(FUZZ_EDGES) agents/own/advisor:FuzzReadTables shared/wire:FuzzDecodeServer shared/wire:FuzzJoiner shared/internal/principal:FuzzFromKey \
   shared/store:FuzzKeys shared/store:FuzzUnpack shared/agui:FuzzEvent shared/gateway:FuzzParseInbound \
   shared/tool/calculator:FuzzEvaluate \
   shared/model/scripted:FuzzMessage infra/local/apigateway:FuzzFrames infra/local/apigateway:FuzzAuthorization \

@@ -14,5 +14,5 @@ var files embed.FS
 
 // Definitions returns the checked definitions. The error names the file and line of every mistake.
 func Definitions() (*agent.Set, error) {
-	return agent.Parse(files, catalog.Names())
+	return agent.Parse(files, catalog.Names(Grants()))
 }

@@ -1,12 +1,17 @@
 package agents_test
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/catalog"
+	"carrel/shared/model/scripted"
 	"carrel/shared/tool/mcp"
 )
 
@@ -15,11 +20,11 @@ func TestDefinitions(t *testing.T) {
 	if err != nil {
 		t.Fatalf("correct the files of agents/definitions:\n%v", err)
 	}
-	grants := append(catalog.Scopes(), agent.Open)
+	grants := append(catalog.Scopes(agents.Grants()), agent.Open)
 	for _, name := range set.Names() {
 		d, err := set.Find(name, grants)
 		if err != nil {
-			t.Errorf("%v: no token can carry that grant. Add a line to Grants in shared/catalog/catalog.go, "+
+			t.Errorf("%v: no token can carry that grant. Add a line to Grants in agents/tools.go, "+
 				"then run `make scopes`", err)
 			continue
 		}
@@ -28,6 +33,35 @@ func TestDefinitions(t *testing.T) {
 		}
 		if !slices.Contains(grants, d.Grant) {
 			t.Errorf("agents/definitions/%s.yaml: the grant %q is unknown", name, d.Grant)
+		}
+		if err := scripted.Check(d.Script); err != nil {
+			t.Errorf("agents/definitions/%s.yaml: script: %v", name, err)
+		}
+	}
+}
+
+// The names of the team's tools and grants stand in agents/ only, so that an upgrade of functions/ and shared/ does not
+// depend on them.
+func TestGrants_OwnNames(t *testing.T) {
+	builtIn := catalog.Names(catalog.Grants())
+	for _, name := range catalog.Names(agents.Grants()) {
+		if slices.Contains(builtIn, name) {
+			continue
+		}
+		for _, root := range []string{"../functions", "../shared"} {
+			err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+					return err
+				}
+				text, err := os.ReadFile(filepath.Join(root, path))
+				if strings.Contains(string(text), name) {
+					t.Errorf("%s/%s names the tool %s", root, path, name)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
@@ -44,7 +78,7 @@ func TestMCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range servers {
-		if !slices.Contains(catalog.Scopes(), s.Grant) {
+		if !slices.Contains(catalog.Scopes(agents.Grants()), s.Grant) {
 			t.Errorf("agents/mcp.yaml: no token can carry the grant %q of the server %s. Add a line to Grants in "+
 				"shared/catalog/catalog.go, then run `make scopes`", s.Grant, s.Name)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"carrel/agents"
 	"carrel/shared/catalog"
 	"carrel/shared/tool"
 	"carrel/shared/tool/tooltest"
@@ -21,37 +22,39 @@ func collidingNames() []string {
 	return []string{"auth0|bob", "auth0|bob#", "auth0|bobby", "auth0|bob#N#1"}
 }
 
-// catalogDifferences compares the tools that a run has with shared/catalog and with the test cases. Each message says
+// catalogDifferences compares the tools that a run has with agents.Grants and with the test cases. Each message says
 // which file to edit.
 func catalogDifferences(r *tool.Registry, cases map[string]tooltest.Case) (wrong []string) {
 	report := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	for _, g := range catalog.Grants() {
+	for _, g := range agents.Grants() {
 		for _, listed := range g.Tools {
 			grant, made := r.Grant(listed.Name)
 			effects, _ := r.Effects(listed.Name)
 			switch {
 			case !made:
-				report("shared/catalog lists the tool %s, but no run has it: make it in functions/turn/tools.go",
+				report("agents.Grants lists the tool %s, but no run has it: make it in functions/turn/tools.go",
 					listed.Name)
 			case grant != g.Name:
-				report("the tool %s needs the grant %q, but shared/catalog lists it under %q", listed.Name, grant,
+				report("the tool %s needs the grant %q, but agents.Grants lists it under %q", listed.Name, grant,
 					g.Name)
 			case effects != listed.Effects:
-				report("the tool %s declares %+v, but shared/catalog lists %+v", listed.Name, effects, listed.Effects)
+				report("the tool %s declares %+v, but agents.Grants lists %+v", listed.Name, effects, listed.Effects)
 			}
 			if _, ok := cases[listed.Name]; !ok {
-				report("the tool %s has no isolation case: add one to shared/tool/tooltest/cases.txtar", listed.Name)
+				report("the tool %s has no isolation case: add one to shared/tool/tooltest/cases.txtar, or for a tool "+
+					"of your own to agents/own/cases.txtar", listed.Name)
 			}
 		}
 	}
 	for _, name := range r.Names() {
-		if !slices.Contains(catalog.Names(), name) {
-			report("functions/turn makes the tool %s, but shared/catalog does not list it: add it there", name)
+		if !slices.Contains(catalog.Names(agents.Grants()), name) {
+			report("functions/turn makes the tool %s, but agents.Grants does not list it: add it to shared/catalog or "+
+				"to agents/tools.go", name)
 		}
 	}
 	for name := range cases {
-		if !slices.Contains(catalog.Names(), name) {
-			report("shared/tool/tooltest/cases.txtar has a case for %s, which shared/catalog does not list", name)
+		if !slices.Contains(catalog.Names(agents.Grants()), name) {
+			report("cases.txtar has a case for %s, which agents.Grants does not list", name)
 		}
 	}
 	return wrong
@@ -121,7 +124,7 @@ func (r *fixture) call(t *testing.T, name, arguments string) tool.Result {
 		t.Fatal(err)
 	}
 	uc, err := usercontext.New(t.Context(), usercontext.Config{
-		User: r.user, Thread: "t", Run: "r", Request: "q", Grants: append(catalog.Scopes(), "diary"),
+		User: r.user, Thread: "t", Run: "r", Request: "q", Grants: append(catalog.Scopes(agents.Grants()), "diary"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +147,7 @@ func TestTools_IsolationCases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range r.agents.Names() {
-		a, err := r.agents.Agent(name, nil)
+		a, err := r.agents.Agent(name, catalog.Scopes(agents.Grants()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +217,7 @@ func TestTools_UnlistedOrLeakingTool(t *testing.T) {
 		t.Fatal(err)
 	}
 	cases := tooltest.Cases(t)
-	wantDifference(t, registry, cases, "makes the tool diary, but shared/catalog does not list it")
+	wantDifference(t, registry, cases, "makes the tool diary, but agents.Grants does not list it")
 	delete(cases, "clock")
 	wantDifference(t, registry, cases, "the tool clock has no isolation case")
 	cases["hourglass"] = tooltest.Case{}

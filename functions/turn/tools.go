@@ -3,9 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/big"
+	"strconv"
 	"time"
 
+	"carrel/agents"
+	"carrel/agents/own"
 	"carrel/shared/agui"
+	"carrel/shared/model/facts"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
@@ -16,15 +21,37 @@ import (
 )
 
 // sharedTools makes the tools that hold no data of a user. All runs share them. Together with userTools they are the
-// tools of shared/catalog.
+// tools of agents.Grants.
 func sharedTools(now func() time.Time) (*tool.Registry, error) {
 	calculate, err1 := calculator.New()
 	tellTime, err2 := clock.New(now)
 	question, err3 := ask.New()
-	if err := errors.Join(err1, err2, err3); err != nil {
+	prices, err4 := facts.Parse(agents.Models())
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
-	return tool.NewRegistry(calculate, tellTime, question)
+	more, err := own.Tools(func(model string) (own.Price, bool) { return priceOf(prices, model) })
+	if err != nil {
+		return nil, err
+	}
+	return tool.NewRegistry(append(more, calculate, tellTime, question)...)
+}
+
+// priceOf returns the list price of a model in models.yaml, as the decimal numbers that the file has.
+func priceOf(file *facts.File, model string) (own.Price, bool) {
+	p := file.Model(facts.Endpoint{}, model).Price
+	if p == nil {
+		return own.Price{}, false
+	}
+	exact := func(usd float64) *big.Rat {
+		n, _ := new(big.Rat).SetString(strconv.FormatFloat(usd, 'f', -1, 64)) // a decimal number always parses
+		return n
+	}
+	price := own.Price{InputUSD: exact(p.Input), OutputUSD: exact(p.Output)}
+	if p.CacheRead > 0 {
+		price.CacheReadUSD = exact(p.CacheRead)
+	}
+	return price, true
 }
 
 // userTools makes the tools that work on one user's data, for one run. They reach that data through the run's store.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"carrel/agents"
 	"carrel/shared/catalog"
 )
 
@@ -196,7 +197,7 @@ func namesIn(v any) (names []any) {
 // The machine clients are two users. Each has a secret, no browser, and no more rights than the page asks for.
 func TestProbes(t *testing.T) {
 	r := transformed(t)
-	grants := "[carrel/" + strings.Join(catalog.Scopes(), ",carrel/") + "]"
+	grants := "[carrel/" + strings.Join(catalog.Scopes(agents.Grants()), ",carrel/") + "]"
 	for _, id := range []string{"ProbeA", "ProbeB"} {
 		equal(t, r, "HasProbes", id, "Condition")
 		for path, want := range map[string]string{"GenerateSecret": "true", "AllowedOAuthFlows": "[client_credentials]", "CallbackURLs": "null",

@@ -132,6 +132,9 @@ func refused(f file, imp string) string {
 		if strings.HasPrefix(local, "infra/") && !strings.HasPrefix(f.path, "infra/") {
 			return "only infra/ may"
 		}
+		if under(local, []string{"agents/own"}) && !under(f.dir(), []string{"agents/own", "functions/turn", "infra"}) {
+			return "only functions/turn may: the others check the tools' names and link no tool"
+		}
 		return functionImport(f, imp)
 	case standard:
 		return ""
@@ -173,6 +176,8 @@ func TestImports_Table(t *testing.T) {
 			"\"carrel/infra/local/oidc\"\n",
 		"nothing is imported from functions/": "-- shared/wire/a.go --\npackage wire\nimport _ " +
 			"\"carrel/functions/turn\"\n",
+		"only functions/turn may": "-- functions/message/a.go --\npackage main\nimport _ " +
+			"\"carrel/agents/own\"\n",
 		"only tests may": "-- shared/store/a.go --\npackage store\nimport _ " +
 			"\"carrel/shared/chat/chattest\"\n",
 		"AWS clients belong": "-- functions/turn/a.go --\npackage main\nimport _ \"" +

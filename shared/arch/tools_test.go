@@ -12,7 +12,7 @@ import (
 // no user.
 func toolMay() map[string][]string {
 	return map[string][]string{
-		module + "/shared/tool":     {"Tool", "Define", "Error", "InputError", "IdempotencyKey"},
+		module + "/shared/tool":     {"Tool", "Define", "Error", "InputError", "IdempotencyKey", "UserTexts"},
 		module + "/shared/chat":     {"Note", "ErrNotFound", "ErrFull"},
 		module + "/shared/chars":    {"Blank", "HeadPoints"},
 		module + "/shared/visible":  {"Hidden"},
@@ -24,8 +24,12 @@ func toolMay() map[string][]string {
 // act as its user, and they reach the network.
 func sources() []string { return []string{"shared/tool/mcp"} }
 
-// ofTools reports whether a folder is a tool's package: one below shared/tool, except those for tests and sources.
+// ofTools reports whether a folder is a tool's package: one below shared/tool or agents/own, except those for tests and
+// sources.
 func ofTools(dir string) bool {
+	if strings.HasPrefix(dir, "agents/own/") {
+		return true
+	}
 	pkg, ok := strings.CutPrefix(dir, "shared/tool/")
 	return ok && !under("tool/"+pkg, testOnly()) && !under(dir, sources())
 }
@@ -82,15 +86,16 @@ func toolRule(tr tree) []string {
 	return found
 }
 
-// definitions returns the places where a file outside of shared/tool defines a tool: the rule would not read what the
-// tool uses.
+// definitions returns the places where a file outside of the tools' packages defines a tool: the rule would not read
+// what the tool uses.
 func definitions(f file) (found []string) {
 	if f.dir() == "shared/tool" || under(f.dir(), sources()) || !slices.Contains(f.imports(), module+"/shared/tool") {
 		return nil
 	}
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "Define" || s.Sel.Name == "Raw") {
-			found = append(found, f.at(s)+": a tool is defined outside of a package of its own below shared/tool")
+			found = append(found, f.at(s)+": a tool is defined outside of a package of its own below shared/tool or "+
+				"agents/own")
 		}
 		return true
 	})
@@ -112,7 +117,9 @@ func TestTools_NoUsers(t *testing.T) {
 		"usercontext: a tool receives":   in(`"carrel/shared/usercontext"`, "func New(uc *usercontext.Context) {}"),
 		"principal: a tool receives":     in(`_ "carrel/shared/internal/principal"`, ""),
 		"gateway: a tool receives":       in(`_ "carrel/shared/gateway"`, ""),
-		"a tool names tool.Dispatcher":   in(`"carrel/shared/tool"`, "func New(d *tool.Dispatcher) {}"),
+		"own/diary/a.go:3: a tool names chat.User": "-- agents/own/diary/a.go --\npackage diary\nimport " +
+			"\"carrel/shared/chat\"\nvar x chat.User\n",
+		"a tool names tool.Dispatcher": in(`"carrel/shared/tool"`, "func New(d *tool.Dispatcher) {}"),
 		"turn/a.go:3: a tool is defined": "-- functions/turn/a.go --\npackage main\nimport " +
 			"\"carrel/shared/tool\"\nfunc f() { tool.Define() }\n",
 		"agent/a.go:3: a tool is": "-- shared/agent/a.go --\npackage agent\nimport t " +

@@ -1,7 +1,7 @@
-// Package catalog is the one list of this deployment's tools: their names, the grants that they need, and their
-// effects. The default agent, the scopes of the local issuer and the isolation tests are made from it. template.yaml is
-// written from it (`make scopes`). Tests compare it with the tools that functions/turn makes. docs/tools.md explains
-// how to add a tool.
+// Package catalog lists the built-in tools: their names, the grants that they need, and their effects. agents.Grants
+// adds the tools of the deployment's own. The scopes of the local issuer and the isolation tests are made from that
+// list. template.yaml is written from it (`make scopes`). Tests compare it with the tools that functions/turn makes.
+// docs/tools.md explains how to add a tool.
 package catalog
 
 import "carrel/shared/tool"
@@ -20,7 +20,7 @@ type Tool struct {
 	Effects tool.Effects // the same that the tool's package declares
 }
 
-// Grants returns the list, in the order of the scopes in template.yaml.
+// Grants returns the built-in tools' grants, in the order of the scopes in template.yaml.
 func Grants() []Grant {
 	readOnly, destructive := tool.Effects{ReadOnly: true}, tool.Effects{Destructive: true}
 	return []Grant{
@@ -37,19 +37,19 @@ func Grants() []Grant {
 	}
 }
 
-// Scopes returns the names of the grants, in the order of the list.
-func Scopes() []string {
+// Scopes returns the names of the grants, in their order.
+func Scopes(grants []Grant) []string {
 	var names []string
-	for _, g := range Grants() {
+	for _, g := range grants {
 		names = append(names, g.Name)
 	}
 	return names
 }
 
-// Names returns the names of all tools, in the order of the list.
-func Names() []string {
+// Names returns the names of all tools of the grants, in their order.
+func Names(grants []Grant) []string {
 	var names []string
-	for _, g := range Grants() {
+	for _, g := range grants {
 		for _, t := range g.Tools {
 			names = append(names, t.Name)
 		}

@@ -4,8 +4,10 @@ import (
 	"carrel/infra/testkit"
 
 	"fmt"
+	"slices"
 	"testing"
 
+	"carrel/agents"
 	"carrel/shared/agui"
 	"carrel/shared/catalog"
 	"carrel/shared/tool/tooltest"
@@ -34,10 +36,10 @@ func TestAttack_ToolsForForeignData(t *testing.T) {
 	p := s.attacker("mallory-has-tools")
 	var h ids
 	var threads []string
-	start := func(text string) { // on a thread of its own
+	start := func(text string, agent ...string) { // on a thread of its own
 		h = newIDs()
 		threads = append(threads, h.thread)
-		if a := s.request(p, h.runFrame(text)); a.Type != "accepted" {
+		if a := s.request(p, withAgent(h.runFrame(text), agent...)); a.Type != "accepted" {
 			t.Fatalf("%q is answered with %s", text, a.Raw)
 		}
 	}
@@ -48,7 +50,7 @@ func TestAttack_ToolsForForeignData(t *testing.T) {
 			text += "/call " + name + " " + arguments + "\n"
 			calls++
 		}
-		start(text + "/say done")
+		start(text+"/say done", agentWith(t, name))
 	}
 	harmless, destructive := attackedTools(t, all)
 	for _, name := range harmless {
@@ -87,6 +89,30 @@ func TestAttack_ToolsForForeignData(t *testing.T) {
 	s.verify()
 }
 
+// agentWith returns an agent that has the tool: the default one, if it has.
+func agentWith(t *testing.T, tool string) string {
+	t.Helper()
+	set, err := agents.Definitions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range set.For(catalog.Scopes(agents.Grants())) {
+		if slices.Contains(d.Tools, tool) {
+			return d.Name
+		}
+	}
+	t.Fatalf("no agent has the tool %s", tool)
+	return ""
+}
+
+// withAgent adds the agent to a run frame.
+func withAgent(frame []byte, agent ...string) []byte {
+	if len(agent) == 0 {
+		return frame
+	}
+	return fmt.Appendf(nil, `{"agent":%q,%s`, agent[0], frame[1:])
+}
+
 // approve approves all open interrupts of the attacker's own thread.
 func (s *attack) approve(p *testkit.Raw, thread string) {
 	s.Helper()
@@ -107,7 +133,7 @@ func (s *attack) approve(p *testkit.Raw, thread string) {
 // destructive ones, whose calls interrupt the run. A tool without attacks fails the test.
 func attackedTools(t *testing.T, attacks map[string][]string) (harmless, destructive []string) {
 	t.Helper()
-	for _, g := range catalog.Grants() {
+	for _, g := range agents.Grants() {
 		for _, tool := range g.Tools {
 			switch {
 			case len(attacks[tool.Name]) == 0:

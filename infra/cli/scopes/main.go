@@ -1,4 +1,4 @@
-// Command scopes writes the grants of shared/catalog into template.yaml and docs/deploying.md. A test of this package
+// Command scopes writes the grants of agents.Grants into template.yaml and docs/deploying.md. A test of this package
 // fails while one of the files does not hold them.
 //
 //	go run ./infra/cli/scopes      (or: make scopes)
@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"carrel/agents"
 	"carrel/shared/catalog"
 )
 
@@ -21,7 +22,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "scopes:", err)
 			os.Exit(1)
 		}
-		fmt.Println("scopes:", name, "holds the grants of shared/catalog")
+		fmt.Println("scopes:", name, "holds the grants of agents.Grants")
 	}
 }
 
@@ -34,11 +35,11 @@ type place struct {
 
 // files are the files that list the grants, with their places.
 func files() map[string][]place {
-	scopes := catalog.Scopes()
+	scopes := catalog.Scopes(agents.Grants())
 	plain := strings.Join(scopes, " ")
 	pool := func(separator string) string { return "carrel/" + strings.Join(scopes, separator+"carrel/") }
 	var described strings.Builder
-	for _, g := range catalog.Grants() {
+	for _, g := range agents.Grants() {
 		fmt.Fprintf(&described, "        - {ScopeName: %s, ScopeDescription: %s}\n", g.Name, g.Title)
 	}
 	return map[string][]place{

@@ -20,7 +20,7 @@ func TestFiles_HoldTheCatalogsGrants(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if string(updated) != string(text) {
-			t.Errorf("%s lists other grants than shared/catalog: run `make scopes`", name)
+			t.Errorf("%s lists other grants than agents.Grants: run `make scopes`", name)
 		}
 	}
 }

@@ -16,11 +16,14 @@ import (
 	"sync"
 	"time"
 
+	"carrel/agents"
 	"carrel/shared/catalog"
 )
 
 // DefaultScope returns the scope of a token whose request names none: it has every grant of the catalog.
-func DefaultScope() string { return "openid profile " + strings.Join(catalog.Scopes(), " ") }
+func DefaultScope() string {
+	return "openid profile " + strings.Join(catalog.Scopes(agents.Grants()), " ")
+}
 
 // Config describes an issuer.
 type Config struct {

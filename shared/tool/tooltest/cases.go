@@ -3,6 +3,10 @@ package tooltest
 import (
 	_ "embed"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,11 +26,17 @@ type Case struct {
 	Attacks []string // $VICTIM is the victim's name
 }
 
-// Cases reads the test data of all tools, by the tool's name. A case with an unknown or missing field fails the test.
+// Cases reads the test data of all tools, by the tool's name: the built-in ones, and the deployment's own in
+// agents/own/cases.txtar. A case with an unknown or missing field fails the test.
 func Cases(tb testing.TB) map[string]Case {
 	tb.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	own, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../../agents/own/cases.txtar"))
+	if err != nil {
+		tb.Fatal(err)
+	}
 	all := map[string]Case{}
-	for _, f := range txtar.Parse(cases).Files {
+	for _, f := range slices.Concat(txtar.Parse(cases).Files, txtar.Parse(own).Files) {
 		c := Case{Leaves: -1}
 		for line := range strings.Lines(string(f.Data)) {
 			if line = strings.TrimSpace(line); line == "" {
