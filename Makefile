@@ -181,8 +181,9 @@ $(PAGE): $(WEB) $(WEB_SOURCES)
 # Each layer that cannot run here says so; with CARREL_REQUIRE_ALL=1 (.ci/run) that is a failure.
 missing = { echo "NOT RUN: $(1)"; [ -z "$$CARREL_REQUIRE_ALL" ]; }
 
-# Go's tests in two parts, side by side: those that have the code in their own process, with the race detector, and those
-# that drive other processes, where it would find little and costs half as much again. The longest packages begin first.
+# Go's tests in two parts, side by side. test-raced has the tests that run the code in their own process, with the race
+# detector. test-driven has the tests that drive other processes: there the detector would find little, and it makes
+# them half as slow again. The longest packages begin first.
 # test-driven leaves out the tests that belong to a row of the scorecard: make audit QUICK=1 runs them. make check runs the
 # tests of shared/arch, infra/template and infra/deploy.
 RACED = ./shared/store $(shell go list ./agents/... ./functions/... ./infra/local/... ./shared/... | grep -v '/shared/arch$$')

@@ -102,7 +102,7 @@ func TestRun_AnsweringAgentWithoutGrant(t *testing.T) {
 	}
 }
 
-// A client learns of the agents that its user may use, and of none if there is no choice.
+// Ready lists the agents that the user may use, and no agent if there is only one.
 func TestHello_Agents(t *testing.T) {
 	r := newRig(t)
 	r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true},

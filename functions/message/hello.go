@@ -126,7 +126,7 @@ func (r *request) reconnectIn() time.Duration {
 	return max(by.Sub(r.now()), time.Millisecond)
 }
 
-// choice returns the agents that the user may choose, or nothing if there is no choice.
+// choice returns the agents that the user may choose between. It returns none if the user may use only one.
 func (r *request) choice() []wire.Agent {
 	var all []wire.Agent
 	for _, d := range r.agents.For(r.in.Grants) {

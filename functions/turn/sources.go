@@ -62,7 +62,7 @@ func (t *turn) startRegistry(ctx context.Context, patterns []string) func() sour
 	return func() sourced { return <-result }
 }
 
-// reportSources tells the operator and the person which tools are missing from the run.
+// reportSources reports the tools that are missing from the run: to the operator in the log, to the user in an event.
 func (t *turn) reportSources(ctx context.Context, failures []error) error {
 	for _, err := range failures {
 		t.log.WarnContext(ctx, "list the tools of a source", "err", err)

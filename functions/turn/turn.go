@@ -214,8 +214,8 @@ func (t *turn) history(ctx context.Context) (h history) {
 	return h
 }
 
-// end writes the run's end. It posts the last record at once, and meanwhile starts queued runs and broadcasts the
-// thread's new status.
+// end writes the run's end. While it posts the last record, it starts queued runs and broadcasts the thread's new
+// status.
 func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	e, err := t.writeEnd(ctx, last)
 	deleted := errors.Is(err, store.ErrDeleted)

@@ -47,7 +47,7 @@ type Again struct {
 	Why      string `json:"why"`       // the kind of the provider's failure
 	Provider string `json:"provider,omitempty"`
 	Model    string `json:"model,omitempty"`
-	Usage    *Usage `json:"usage,omitempty"` // as far as the provider has reported it
+	Usage    *Usage `json:"usage,omitempty"` // what the provider had reported; nil: nothing
 }
 
 // Waiting is the value of CUSTOM carrel.waiting.
@@ -114,7 +114,7 @@ func named(u *Usage, provider, model string) Usage {
 	return named
 }
 
-// AddUsage adds the usage of one model call to that of a run.
+// AddUsage adds the usage of one model call to the usage of a run.
 func AddUsage(usage []Usage, u Usage) []Usage {
 	if u == (Usage{Provider: u.Provider, Model: u.Model}) {
 		return usage

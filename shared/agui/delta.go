@@ -2,7 +2,7 @@ package agui
 
 import "encoding/json"
 
-// ProgressName is the name of the CUSTOM event that tells how far a tool call is.
+// ProgressName is the name of the CUSTOM event that reports the progress of a tool call.
 const ProgressName = "carrel.progress"
 
 // Deferrable reports whether e is a delta of text, reasoning or arguments, or the progress of a call. The emitter may

@@ -81,7 +81,7 @@ func (b *backend) together(then func(), all ...func()) {
 	}
 }
 
-// position is a thread as one read found it. The zero position is that of a thread that does not exist.
+// position is the state of a thread at one read. A thread that does not exist has the zero position.
 type position struct {
 	life *life
 	head chat.Seq
@@ -103,7 +103,7 @@ type reading struct {
 	moved  bool     // a later frame has stored another thread for the connection
 	before position // what a snapshot restates
 	now    position // read at the same time as the log
-	at     position // the one that ready reports
+	at     position // what ready reports
 	end    chat.Seq // of the log
 	floor  chat.Seq // the last event that retention has removed
 	usable bool

@@ -69,7 +69,7 @@ type requests struct {
 type pendingRun struct {
 	id     chat.RunID
 	thread chat.ThreadID // "" until a ready names it
-	agent  string        // "": the default agent, or the one that opened the interrupts
+	agent  string        // "": the default agent, or the agent that opened the interrupts
 	text   string        // "": it only responds to interrupts
 	resume []agui.Resume // responses to the thread's open interrupts
 	n      int64         // on this socket; 0 if not sent on it

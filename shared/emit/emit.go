@@ -115,8 +115,8 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 // back for the flush interval, which is 0, 50, 100, 200 and then 250 ms while they keep coming; consecutive deltas of
 // one id are joined. All other events are flushed immediately. Emit blocks while the pending events do not fit in one
 // record. An error means that no more events can be appended. If there is room, Emit accepts the events although ctx
-// has ended, so a cancelled run can close what it opened. Only a delta alone may be so long that it takes several
-// records.
+// has ended, so a cancelled run can close what it opened. A delta that is emitted alone may be longer than a record; no
+// other event may.
 func (e *Emitter) Emit(ctx context.Context, events ...agui.Event) error {
 	now := e.c.User.Now()
 	events = slices.Clone(events)
@@ -206,8 +206,8 @@ func (e *Emitter) Drain(ctx context.Context) error {
 	})
 }
 
-// Finish lists the connections once more, so that a connection that appeared meanwhile gets the last record too, and
-// waits for the posts in progress. The caller has given the last record to Deliver.
+// Finish lists the connections once more, so that a new connection receives the last record too, and waits for the
+// posts in progress. The caller must have given the last record to Deliver.
 func (e *Emitter) Finish(ctx context.Context) error {
 	err := e.relist(ctx)
 	if err == nil {

@@ -19,9 +19,9 @@ type Admission struct {
 	Title     string     // of the thread, if this run creates it
 	Responses []Response // to all of the thread's open interrupts; Admit sets the Interrupt of each
 
-	// Owned checks that the connection of the request belongs to the user; nil: there is no connection. Admit calls it
-	// at the same time as its first read and writes nothing before it has succeeded. If it fails, Admit fails with its
-	// error.
+	// Owned checks that the connection of the request belongs to the user; nil: the request has no connection. Admit
+	// calls Owned during its first read and writes nothing before Owned has succeeded. If Owned fails, Admit returns
+	// its error.
 	Owned func(context.Context) error `json:"-"`
 
 	// Judge checks the Responses once their interrupts are set, and may choose the Agent. A nil Judge accepts all

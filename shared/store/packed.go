@@ -153,8 +153,8 @@ func (u *unpacking) decompress(format byte, data []byte) (string, error) {
 	return "", fmt.Errorf("its format is %d, which this release does not know: a newer one wrote it", format)
 }
 
-// fieldReader reads the fields of a transcript. After an error, which it keeps, all fields are empty. The texts share
-// the memory of the whole, so a field that nobody uses costs nothing.
+// fieldReader reads the fields of a transcript. After the first error, which it keeps, all fields are empty. The texts
+// share the memory of the transcript, so an unused field costs no copy.
 type fieldReader struct {
 	rest string
 	err  error

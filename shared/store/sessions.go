@@ -229,7 +229,7 @@ func (s *Store) entryPart(item sessionsItem, o opening, gone []string) types.Tra
 	u.change = "SET #open.#id = :at REMOVE #expires"
 	u.names["#id"], u.values[":at"] = row.ID, at
 	u.values[":most"] = number(int64(s.t.c.Limits.Connections + len(gone)))
-	if o.evicts { // an entry that exists is that of an earlier attempt
+	if o.evicts { // an entry that exists was written by an earlier attempt
 		u.when += " AND attribute_exists(#open) AND attribute_not_exists(#open.#id) AND size(#open) < :most"
 	} else {
 		u.when += " AND (attribute_exists(#open.#id) OR size(#open) < :most)"

@@ -20,7 +20,7 @@ const (
 // progressOf is the context key of a call's progress.
 type progressOf struct{}
 
-// Progress tells the person how far a call is: done of total, where a total of 0 is unknown, and a short message. It
+// Progress shows the user the progress of a call: done of total, and a short message. A total of 0 is unknown. Progress
 // sends an event at most once a second; within that second the newest value replaces the ones before. The first and
 // the last value are sent. It does nothing outside of a handler and after the call has ended. It is safe for
 // concurrent use.

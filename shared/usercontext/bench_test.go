@@ -54,8 +54,8 @@ func TestNew_Time(t *testing.T) {
 	}
 }
 
-// fastest calls the functions alternately and returns the shortest time of each: that of the round which other
-// processes disturbed the least.
+// fastest calls the functions alternately and returns the shortest time of each, because other processes can only make
+// a call slower.
 func fastest(dos ...func()) []time.Duration {
 	const rounds, times = 200, 20
 	best := make([]time.Duration, len(dos))

@@ -43,8 +43,8 @@ type socket struct {
 
 	mu      sync.Mutex
 	out     []byte // pending frames
-	busy    bool   // somebody writes: the opening, a sender or the goroutine for the rest
-	writing int    // bytes that it has taken and not yet written
+	busy    bool   // a goroutine writes: the opening, a sender, or the one that writes the rest
+	writing int    // bytes that this goroutine has taken and not yet written
 	ending  *ending
 	timer   *time.Timer
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// writeNow writes the pending frames as far as the system takes them without waiting, unless somebody writes already.
+// writeNow writes as many of the pending bytes as the system accepts without waiting. It does nothing while another
+// goroutine writes.
 // The caller holds mu, which writeNow releases while it writes.
 func (s *socket) writeNow() {
 	if s.busy {

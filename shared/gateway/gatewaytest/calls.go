@@ -58,7 +58,7 @@ type Call struct {
 // String returns the round and the name.
 func (c Call) String() string { return fmt.Sprintf("%2d %s", c.Round, c.Name) }
 
-// NewCalls starts an engine with an empty table. config is that of the store.
+// NewCalls starts an engine with an empty table. config configures the store.
 func NewCalls(tb testing.TB, config store.Config) *Calls {
 	tb.Helper()
 	_, client := open(tb, &config)

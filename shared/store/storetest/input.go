@@ -12,8 +12,8 @@ import (
 	"carrel/shared/store"
 )
 
-// input: a short input is inside RUN, which then never exceeds one write unit. A longer one is an item. RUN has no
-// content once the run has ended, whoever ends it.
+// input: a short input is stored inside RUN, which never exceeds one write unit. A longer input is an item of its own.
+// The end of a run removes the input from RUN, however it ends.
 func input(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	const id = "0190b5c6-7d3e-7a42-9f5e-2f1b4c8d6e7"

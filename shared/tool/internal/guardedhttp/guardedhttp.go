@@ -100,7 +100,7 @@ func reserved() []netip.Prefix {
 	return all
 }
 
-// unwrap returns the IPv4 address that an IPv6 address stands for: one that is mapped, or translated by NAT64.
+// unwrap returns the IPv4 address inside an IPv4-mapped or NAT64 address, and every other address as it is.
 func unwrap(a netip.Addr) netip.Addr {
 	a = a.Unmap()
 	if a.Is6() && netip.MustParsePrefix("64:ff9b::/96").Contains(a.WithZone("")) {
