@@ -162,7 +162,7 @@ func TestHello_LargeFrames(t *testing.T) {
 	if !slices.EqualFunc(g.events, said, func(a, b agui.Event) bool { return text(t, a) == text(t, b) }) {
 		t.Errorf("%d events came, not as they were", len(g.events))
 	}
-	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: "r1"}}); err != nil {
+	if _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: "r1"}}); err != nil {
 		t.Fatal(err)
 	}
 	g = w.hello(`{"type":"hello","n":9,"threadId":"t"}`)

@@ -35,7 +35,7 @@ func (w window) puts(run chat.RunID, questions ...agui.Interrupt) {
 		Input: &agui.RunInput{ThreadID: "t", RunID: run, Messages: h.Input().Messages}}
 	last := agui.Event{Type: agui.RunFinished, ThreadID: "t", RunID: run,
 		Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: questions}}
-	if _, _, err := h.End(w.t.Context(), []agui.Event{started, last}); err != nil {
+	if _, err := h.End(w.t.Context(), []agui.Event{started, last}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -215,7 +215,7 @@ func TestRun_BudgetReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := []agui.Event{storetest.Started(lease), storetest.Marked(1, 6, 4), storetest.Finished(lease)}
-	if _, _, err := lease.End(t.Context(), last); err != nil {
+	if _, err := lease.End(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
 	second := strings.ReplaceAll(hi, "r1", "r2")

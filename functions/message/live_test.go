@@ -84,9 +84,9 @@ func (w window) emits(h *store.Lease, live chan<- int, events int) {
 	}
 	check(e.Drain(w.t.Context()))
 	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: "r1"}}
-	seq, _, err := h.End(w.t.Context(), last)
+	ended, err := h.End(w.t.Context(), last)
 	check(err)
-	e.Deliver(seq, last)
+	e.Deliver(ended.Seq, last, nil)
 	check(e.Finish(w.t.Context()))
 	check(uc.Close(w.t.Context()))
 	close(live)

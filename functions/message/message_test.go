@@ -186,7 +186,7 @@ func (w window) does(run chat.RunID, answer string, end bool) {
 	last := []agui.Event{{Type: agui.RunFinished, ThreadID: "t", RunID: run,
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess},
 		Usage:   []agui.Usage{{Model: "m-" + string(run), InputTokens: 1, OutputTokens: 2}}}}
-	if _, _, err := h.End(w.t.Context(), last); err != nil {
+	if _, err := h.End(w.t.Context(), last); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -156,7 +156,7 @@ func residues() map[string]func(r *fixture, p person) {
 
 func (p person) ends(h *store.Lease) {
 	p.t.Helper()
-	if _, _, err := h.End(p.t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
+	if _, err := h.End(p.t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -127,7 +127,7 @@ func TestSweep_StartsQueuedRun(t *testing.T) {
 	alice.admit("r1")
 	alice.admit("r2")
 	h := alice.dies("r1")
-	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
+	if _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunError, Message: "x"}}); err != nil {
 		t.Fatal(err)
 	}
 	r.advance(61 * time.Second)

@@ -78,7 +78,7 @@ func TestSweep_EndedRunIsComplete(t *testing.T) {
 	}
 	interrupt := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt,
 		Interrupts: []agui.Interrupt{{ID: "q", ToolCallID: "c", Reason: agui.ReasonInputRequired}}}}
-	if _, _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"},
+	if _, err := h.End(t.Context(), []agui.Event{{Type: agui.RunStarted, ThreadID: "t", RunID: "r1"},
 		interrupt}); err != nil {
 		t.Fatal(err)
 	}

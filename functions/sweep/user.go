@@ -172,10 +172,10 @@ func (w *userSweep) end(ctx context.Context, id chat.RunID, claim claim, why end
 	}
 	started := emit.Started(lease.Input().RunInput(), lease.Input().Agent, w.now())
 	last := finalEvents(lease, started, why)
-	seq, thread, err := lease.End(ctx, last)
+	ended, err := lease.End(ctx, last)
 	for try := 1; errors.Is(err, store.ErrStaleAttempt) && try < 3; try++ {
 		last = finalEvents(lease, started, why)
-		seq, thread, err = lease.End(ctx, last)
+		ended, err = lease.End(ctx, last)
 	}
 	deleted := errors.Is(err, store.ErrDeleted)
 	if errors.Is(err, chat.ErrLeaseLost) {
@@ -195,9 +195,9 @@ func (w *userSweep) end(ctx context.Context, id chat.RunID, claim claim, why end
 	if deleted {
 		return nil
 	}
-	w.threads = append(w.threads, thread.ID)
+	w.threads = append(w.threads, ended.Thread.ID)
 	return w.broadcast(ctx, &wire.Events{
-		ThreadID: run.Thread, Epoch: thread.Epoch, Seq: seq, RunID: run.ID, Events: last,
+		ThreadID: run.Thread, Epoch: ended.Thread.Epoch, Seq: ended.Seq, RunID: run.ID, Events: last,
 	})
 }
 

@@ -38,8 +38,7 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 	if err != nil {
 		return s, err
 	}
-	t.emitter.Deliver(seq, s.first)
-	t.emitter.Broadcast(thread(t.lease.Thread(), chat.ThreadRunning))
+	t.emitter.Deliver(seq, s.first, row(t.lease.Thread(), chat.ThreadRunning))
 	t.measureBegin()
 	if previous := s.events[:len(s.events)-len(s.first)]; len(previous) > 0 {
 		t.uc.Count(agui.RunStats(previous))

@@ -119,8 +119,8 @@ func TestEnd_StatusOfNextRun(t *testing.T) {
 	r.turn(t, "r2")
 	var rows []wire.ThreadInfo
 	for _, f := range r.edge.Frames("window") {
-		if row, ok := f.(*wire.Thread); ok {
-			rows = append(rows, row.ThreadInfo)
+		if events, ok := f.(*wire.Events); ok && events.Row != nil {
+			rows = append(rows, *events.Row)
 		}
 	}
 	if len(rows) != 2 || rows[1].Status != chat.ThreadIdle || rows[1].Title != "renamed" ||

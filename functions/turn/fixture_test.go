@@ -185,7 +185,7 @@ func (r *fixture) events(t *testing.T) []agui.Event {
 	return all
 }
 
-// seen returns the events that were posted to a window, and checks that they equal the log's.
+// seen returns the events and the thread rows that were posted to a window, and checks that the events equal the log's.
 func (r *fixture) seen(t *testing.T, id chat.ConnectionID) (events []agui.Event, threads []string) {
 	t.Helper()
 	return r.seenFrom(t, id, 0)
@@ -201,6 +201,9 @@ func (r *fixture) seenFrom(t *testing.T, id chat.ConnectionID, missed int) (even
 				t.Errorf("%s was posted seq %d after %d events", id, f.Seq, missed+len(events))
 			}
 			events = append(events, f.Events...)
+			if f.Row != nil {
+				threads = append(threads, string(f.Row.Status)+" "+f.Row.Title)
+			}
 		case *wire.Thread:
 			threads = append(threads, string(f.Status)+" "+f.Title)
 		}

@@ -27,6 +27,7 @@ const (
 	historyMessages = 200              // about how many messages of earlier runs a model receives at most
 	writeTries      = 3
 	writeTime       = 5 * time.Second // for one try to write the first record or the terminal transaction
+	prepareTime     = 2 * time.Second // to read the run queue before the terminal transaction
 	finishTime      = 8 * time.Second // for the last posts
 )
 
@@ -95,7 +96,23 @@ func (t *turn) attempt(ctx context.Context) (last func() []agui.Event, err error
 		t.log.WarnContext(ctx, "the run failed", "code", terminal.Code)
 	}
 	t.lease.SetStats(t.uc.Count(chat.RunStats{}))
-	return just(terminal), t.emitter.Drain(ctx)
+	return just(terminal), t.drain(ctx)
+}
+
+// drain writes the pending events. Meanwhile it prepares the end of the run, so that the message of the last record
+// can bring the thread's row.
+func (t *turn) drain(ctx context.Context) (err error) {
+	parallel.Do(
+		func() { err = t.emitter.Drain(ctx) },
+		func() {
+			limited, cancel := context.WithTimeout(ctx, prepareTime)
+			defer cancel()
+			if err := t.lease.PrepareEnd(limited); err != nil {
+				t.log.WarnContext(ctx, "prepare the end of the run", "err", err) // the row is sent by itself then
+			}
+		},
+	)
+	return err
 }
 
 // unreadable ends a run whose input or log cannot be decoded. The events are computed again at each try, because a
@@ -214,8 +231,8 @@ func (t *turn) history(ctx context.Context) (h history) {
 	return h
 }
 
-// end writes the run's end. While it posts the last record, it starts queued runs and broadcasts the thread's new
-// status.
+// end writes the run's end. While it posts the last record, with the thread's row, it starts queued runs. If the record
+// brings no row, it broadcasts the row after that.
 func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	e, err := t.writeEnd(ctx, last)
 	deleted := errors.Is(err, store.ErrDeleted)
@@ -227,10 +244,13 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 		t.startQueued(ctx)
 		return nil // the deletion has notified the connections already
 	}
-	t.emitter.Deliver(e.seq, e.last)
+	sent := e.row()
+	t.emitter.Deliver(e.Seq, e.last, sent)
 	if queue, ok := t.startQueued(ctx); ok {
 		t.monitor.Count(monitor.SlotsInUse, len(queue.Slots))
-		t.emitter.Broadcast(thread(e.thread, queue.Status(e.thread.ID)))
+		if sent == nil {
+			t.emitter.Broadcast(&wire.Thread{ThreadInfo: *row(e.Thread, queue.Status(e.Thread.ID))})
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
@@ -241,18 +261,26 @@ func (t *turn) end(ctx context.Context, last func() []agui.Event) error {
 	return nil
 }
 
-// ended is a run's last record as it was written, and the thread afterwards.
+// ended is a run's end as it was written, with the events of the last record.
 type ended struct {
-	seq    chat.Seq
-	last   []agui.Event
-	thread store.Thread
+	store.Ended
+	last []agui.Event
+}
+
+// row returns the thread's row for the message of the last record. It returns nil if the thread's status is not known,
+// and if a run of the thread is queued, which may start at once.
+func (e ended) row() *wire.ThreadInfo {
+	if e.Status != chat.ThreadIdle {
+		return nil
+	}
+	return row(e.Thread, e.Status)
 }
 
 // writeEnd writes the terminal transaction: the last record, the run's status and the freed slot.
 func (t *turn) writeEnd(ctx context.Context, last func() []agui.Event) (e ended, err error) {
 	err = t.durably(ctx, "end of the run", func(ctx context.Context) (err error) {
 		e.last = last()
-		e.seq, e.thread, err = t.lease.End(ctx, e.last)
+		e.Ended, err = t.lease.End(ctx, e.last)
 		return err
 	})
 	return e, err
@@ -288,11 +316,11 @@ func (t *turn) startQueued(ctx context.Context) (queue runqueue.Queue, ok bool) 
 	return queue, err == nil
 }
 
-// thread describes a thread as the user's thread lists show it.
-func thread(t store.Thread, status chat.ThreadStatus) *wire.Thread {
-	return &wire.Thread{ThreadInfo: wire.ThreadInfo{
+// row describes a thread as the user's thread lists show it.
+func row(t store.Thread, status chat.ThreadStatus) *wire.ThreadInfo {
+	return &wire.ThreadInfo{
 		ThreadID: t.ID, Title: t.Title, Status: status, Head: t.Head,
 		Created: t.Created.UnixMilli(), Updated: t.Updated.UnixMilli(), Interrupted: len(t.Interrupts) > 0,
 		Used: t.Used.UnixMilli(), Pinned: t.Pinned, Archived: t.Archived,
-	}}
+	}
 }

@@ -93,7 +93,7 @@ func addRun(ctx context.Context, own *store.Store, thread chat.ThreadID, events,
 	}
 	last := agui.Event{Type: agui.RunFinished, ThreadID: thread, RunID: run,
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}
-	_, _, err = h.End(ctx, []agui.Event{last})
+	_, err = h.End(ctx, []agui.Event{last})
 	return err
 }
 

@@ -157,8 +157,8 @@ func TestReferenceTurn(t *testing.T) {
 			stated(t, e, devices, used)
 		}
 	}
-	fmt.Println("budget          1        50           50                  26")
-	fmt.Println("budget          3        50           50                  78")
+	fmt.Println("budget          1        50           50                  24")
+	fmt.Println("budget          3        50           50                  70")
 }
 
 // referenceStack starts a stack with the devices of one user on one thread.

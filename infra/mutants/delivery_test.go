@@ -5,7 +5,7 @@ import "slices"
 // deliveryGuards are the server's rules of docs/protocol.md and the limits of docs/limits.md on which delivery
 // depends.
 func deliveryGuards() []guard {
-	return slices.Concat(helloGuards(), replayGuards(), postGuards(), limitGuards())
+	return slices.Concat(helloGuards(), replayGuards(), postGuards(), rowGuards(), limitGuards())
 }
 
 // helloGuards concern what a hello reads before its replay.
@@ -85,6 +85,34 @@ func replayGuards() []guard {
 			name: "acknowledged: never less than before", file: "shared/store/connections.go",
 			test: "./shared/store TestStore",
 			from: ` OR #epoch <> :epoch OR #acked < :acked)`, to: ` OR #acked <> :acked OR #epoch <> :epoch)`,
+		},
+	}
+}
+
+// rowGuards are the guards of the row of a thread in the message of a record.
+func rowGuards() []guard {
+	const emit = "./shared/emit "
+	return []guard{
+		{
+			name: "posts: connections that receive no record receive its row", file: "shared/emit/subscriber.go",
+			test: emit + "TestDeliver_RowInTheRecord",
+			from: "	case d.row != nil:\n		e.push(s, d.row)\n", to: "",
+		},
+		{
+			name: "posts: the row of a refused record is posted alone", file: "shared/emit/subscriber.go",
+			test: emit + "TestDeliver_RowOfARefusedRecord",
+			from: `errors.Is(err, lasthop.ErrRefused) && d.row != nil {`,
+			to:   `errors.Is(err, lasthop.ErrRefused) && d.row != nil && s == nil {`,
+		},
+		{
+			name: "posts: the row of a dropped record stays", file: "shared/emit/subscriber.go",
+			test: emit + "TestDeliver_RowOfARefusedRecord",
+			from: `s.queue[i].delivery = d.row`, to: `s.queue[i].delivery = nil`,
+		},
+		{
+			name: "posts: a row is behind all events of its message", file: "shared/emit/subscriber.go",
+			test: emit + "TestDeliver_RowBeforeTheFirstList",
+			from: `head == nil || next == nil || head.Row != nil ||`, to: `head == nil || next == nil ||`,
 		},
 	}
 }

@@ -60,9 +60,10 @@ func orderFaults() []fault {
 			number: 24, clause: "saved before it is sent", file: "shared/emit/flush.go",
 			from: `		seq, err := e.append(events)
 		if err == nil {
-			e.queueRecord(seq, events) // before it counts as durable: Drain has it queued for everybody
+			// before it counts as durable, so Drain returns only once it is queued for all subscribers
+			e.queueRecord(seq, events, nil)
 		}
-`, to: `		e.queueRecord(chat.Seq(e.durable)+2, events) // behind RUN_STARTED
+`, to: `		e.queueRecord(chat.Seq(e.durable)+2, events, nil) // behind RUN_STARTED
 		_, err := e.append(events)
 `, pkg: audit, test: "TestFault24_NothingIsSentBeforeItIsSaved",
 		},

@@ -146,8 +146,7 @@ func listGuards() []guard {
 		{
 			name: "lists: the end of a run returns the thread's last use", file: "shared/store/end_write.go",
 			test: test,
-			from: ` AND #title = :title AND #recent = :recent",`,
-			to:   ` AND #title = :title AND (#recent = :recent OR #recent <> :recent)",`,
+			from: ` AND #updated = :was",`, to: ` AND (#updated = :was OR #updated <> :was)",`,
 		},
 	}
 }
@@ -173,6 +172,16 @@ func clientListGuards() []guard {
 		{
 			name: "list: an older page of before the gap does not close it", file: ts, test: web,
 			from: `if (this.#requestedOlder === this.#older) this.#older`, to: `this.#older`,
+		},
+		{
+			name: "list, TS: the row of a record is applied", file: "web/client/src/inbox.ts",
+			test: "web client/test/model.test.ts",
+			from: `return frame.row && this.#row(frame.row, now);`, to: `return;`,
+		},
+		{
+			name: "list, Go: the row of a record is applied", file: "shared/client/inbox.go",
+			test: "./shared/client TestScenarios",
+			from: `if f.Row != nil {`, to: `if f.Row != nil && answered {`,
 		},
 	}
 }

@@ -55,6 +55,19 @@ func appendGuards() []guard {
 	}
 }
 
+func endStatusGuards() []guard {
+	return []guard{
+		{
+			name: "end: its status is that of the thread that it changes", file: "shared/store/end_write.go",
+			test: "./shared/store TestStore", from: "	l.statusAfter = \"\"\n", to: "",
+		},
+		{
+			name: "end: its status is that without the run", file: "shared/store/end.go",
+			from: `	delete(queue.Slots, l.run.ID)`, to: `	delete(queue.Slots, "")`,
+		},
+	}
+}
+
 func endGuards() []guard {
 	const file = "shared/store/end.go"
 	return []guard{

@@ -7,7 +7,7 @@ func storeGuards() []guard {
 	const model = "./shared/store TestModel"
 	all := slices.Concat(
 		admissionGuards(), inputGuards(), slotGuards(), claimGuards(), sweepGuards(), dueGuards(), failureGuards(),
-		readGuards(), appendGuards(), endGuards(), interruptGuards(), requestGuards(), queueGuards(),
+		readGuards(), appendGuards(), endStatusGuards(), endGuards(), interruptGuards(), requestGuards(), queueGuards(),
 		dayGuards(),
 	)
 	for i := range all {

@@ -135,6 +135,9 @@ func (v *View) events(f *wire.Events) {
 	if answered {
 		v.answered()
 	}
+	if f.Row != nil {
+		v.row(*f.Row)
+	}
 }
 
 // progress restarts the gap timer after something was applied. The pause grows with the silence before it, so that slow

@@ -16,8 +16,9 @@ type worker struct {
 	run         *run
 	subscribers map[*link]*subscriber
 	last        *wire.Events
-	startRow    wire.ServerFrame // the thread's row at the run's start, for new subscribers
-	recordAt    time.Duration    // when the last record is posted
+	startRow    wire.ThreadInfo // the thread's row at the run's start
+	row         *wire.Thread    // the last row that a record had, for new subscribers
+	recordAt    time.Duration   // when the last record is posted
 	done        bool
 }
 
@@ -41,7 +42,7 @@ func (w *worker) begin() {
 	if w.run.over {
 		return
 	}
-	w.startRow = &wire.Thread{ThreadInfo: w.b.info(w.run.thread)}
+	w.startRow = w.b.info(w.run.thread)
 	if !w.b.lapsed(lapseStart) {
 		w.list()
 	}
@@ -70,8 +71,10 @@ func (w *worker) step() {
 		r.began = true
 		r.frame.N = 0
 		in := &agui.RunInput{ThreadID: r.thread.id, RunID: r.id, Messages: r.frame.Messages, Resume: r.frame.Resume}
-		w.append(agui.Event{Type: agui.RunStarted, ThreadID: r.thread.id, RunID: r.id, Input: in},
-			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant})
+		if rec := w.append(agui.Event{Type: agui.RunStarted, ThreadID: r.thread.id, RunID: r.id, Input: in},
+			agui.Event{Type: agui.TextMessageStart, MessageID: id, Role: agui.RoleAssistant}); rec != nil {
+			rec.Row = &w.startRow
+		}
 	case r.cancel:
 		w.end(&agui.Outcome{Type: agui.OutcomeCancelled})
 		return
@@ -103,8 +106,9 @@ func (w *worker) outcome() *agui.Outcome {
 	return o
 }
 
-// append stores a record and then posts it. A worker may die between the two; another one then replaces it.
-func (w *worker) append(events ...agui.Event) {
+// append stores a record, which is posted later, and returns it. A worker may die between the two; another one then
+// replaces it, and append returns nil.
+func (w *worker) append(events ...agui.Event) *wire.Events {
 	l, r := w.run.life, w.run
 	from := l.end()
 	if w.b.lapsed(lapseAppend) && w.b.w.chance(10) { // it posts a record and stores another one
@@ -130,11 +134,12 @@ func (w *worker) append(events ...agui.Event) {
 			w.b.w.at(w.b.w.now+20*time.Second, next.begin)
 		}
 		w.run = &run{over: true}
-		return
+		return nil
 	}
 	w.b.w.appended(r, l)
 	w.recordAt = max(w.recordAt, w.b.w.now+w.b.w.within(20*time.Millisecond)) // in the order of the log
 	w.b.w.at(w.recordAt, func() { w.record(rec) })
+	return rec
 }
 
 // end appends the terminal event, and lists the connections one last time.
@@ -142,16 +147,23 @@ func (w *worker) end(o *agui.Outcome) {
 	r, l := w.run, w.run.life
 	r.over = true
 	w.done = true
-	w.append(agui.Event{Type: agui.TextMessageEnd, MessageID: "a." + string(r.id)},
+	rec := w.append(agui.Event{Type: agui.TextMessageEnd, MessageID: "a." + string(r.id)},
 		agui.Event{Type: agui.RunFinished, ThreadID: r.thread.id, RunID: r.id, Outcome: o})
 	l.head, l.open, l.ends[r.id] = l.end(), o.Interrupts, l.end()
 	w.b.active = slices.DeleteFunc(w.b.active, func(o *run) bool { return o == r })
 	w.b.changed(r.thread)
+	queued := slices.ContainsFunc(w.b.queued, func(o *run) bool { return o.thread == r.thread })
+	if rec != nil && !queued {
+		row := w.b.info(r.thread)
+		rec.Row = &row
+	}
 	w.b.w.later(60*time.Millisecond, func() {
 		if w.run == r && !w.b.lapsed(lapseEnd) {
 			w.list()
 		}
-		w.b.broadcastRow(r.thread)
+		if rec == nil || queued {
+			w.b.broadcastRow(r.thread)
+		}
 		w.b.next()
 	})
 }
@@ -187,9 +199,7 @@ func (w *worker) see(c *row) {
 	if !o.cut {
 		o.n, o.thread = c.n, c.thread
 	}
-	if fresh {
-		w.push(c.link, o, w.startRow)
-	}
+	var has *wire.ThreadInfo // that the last record has brought
 	switch {
 	case o.thread != w.run.thread.id:
 		if alreadyWatched {
@@ -197,15 +207,26 @@ func (w *worker) see(c *row) {
 		}
 	case !alreadyWatched && w.last != nil && !w.b.lapsed(lapseLast):
 		w.push(c.link, o, w.last)
+		has = w.last.Row
+	}
+	if fresh && w.row != nil && has == nil {
+		w.push(c.link, o, w.row)
 	}
 }
 
-// record posts a stored record to all subscribers that watch the thread.
+// record posts a stored record to all subscribers that watch the thread, and its row to the others.
 func (w *worker) record(f *wire.Events) {
 	w.last = f
+	if f.Row != nil {
+		w.row = &wire.Thread{ThreadInfo: *f.Row}
+	}
 	for _, c := range slices.Clone(w.b.rows) { // not over the map: its order would differ between runs of one seed
-		if o := w.subscribers[c.link]; o != nil && o.thread == f.ThreadID {
+		switch o := w.subscribers[c.link]; {
+		case o == nil:
+		case o.thread == f.ThreadID:
 			w.push(c.link, o, f)
+		case f.Row != nil:
+			w.push(c.link, o, w.row)
 		}
 	}
 }

@@ -82,8 +82,8 @@ func (e *Emitter) holdBack(d *delivery) {
 	e.backlog, e.backlogSize = append(e.backlog, d), e.backlogSize+d.size
 }
 
-// subscribe updates the subscriber of one connection from a list. A new subscriber receives the most recent broadcast,
-// and the most recent record if it watches the thread. A subscriber of the first list receives all that was held back.
+// subscribe updates the subscriber of one connection from a list. A new subscriber receives the most recent record if it
+// watches the thread, and the most recent broadcast. A subscriber of the first list receives all that was held back.
 // The lock is held.
 func (e *Emitter) subscribe(r lasthop.Record) {
 	c := r.Connection()
@@ -102,22 +102,23 @@ func (e *Emitter) subscribe(r lasthop.Record) {
 	if !s.cut {
 		s.record = r // a subscriber that is cut keeps the N at which it was cut
 	}
-	if isNew && e.backlog == nil && e.lastBroadcast != nil {
-		e.push(s, e.lastBroadcast)
-	}
+	var hasRow *delivery // that its queue has now
 	switch {
 	case e.backlog != nil:
 		for _, d := range e.backlog {
-			if d.record == nil || e.watches(s) {
-				e.push(s, d)
-			}
+			e.offer(s, d)
 		}
+		return
 	case !e.watches(s):
 		if watched {
 			s.dropEvents()
 		}
 	case !watched && e.lastRecord != nil:
 		e.push(s, e.lastRecord)
+		hasRow = e.lastRecord.row
+	}
+	if isNew && e.lastBroadcast != nil && e.lastBroadcast != hasRow { // behind the record, whose row may be older
+		e.push(s, e.lastBroadcast)
 	}
 }
 

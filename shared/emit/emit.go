@@ -223,8 +223,11 @@ func (e *Emitter) Finish(ctx context.Context) error {
 }
 
 // Deliver posts a record that the caller itself has appended: the first and the last of an attempt, because their
-// content depends on what the log holds.
-func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.queueRecord(seq, events) }
+// content depends on what the log holds. The message of the record brings the row of the thread, if row is not nil.
+// Connections that do not receive the record receive the row alone, as from Broadcast.
+func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event, row *wire.ThreadInfo) {
+	e.queueRecord(seq, events, row)
+}
 
 // Broadcast posts a frame to all of the user's connections, whatever they watch, in order with the events. Connections
 // that appear later receive the most recent such frame.
@@ -233,10 +236,7 @@ func (e *Emitter) Broadcast(f wire.ServerFrame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastBroadcast = d
-	e.holdBack(d)
-	for _, s := range e.subscribers {
-		e.push(s, d)
-	}
+	e.offerAll(d)
 }
 
 // await calls step with the lock held, and again after each change, until step is done or fails or an append has

@@ -133,7 +133,7 @@ func (r *rig) end(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Deliver(seq, last)
+	r.Deliver(seq, last, nil)
 	if err := r.Finish(t.Context()); err != nil {
 		t.Fatalf("finish: %v", err)
 	}

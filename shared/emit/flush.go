@@ -28,7 +28,8 @@ func (e *Emitter) flush() {
 		}
 		seq, err := e.append(events)
 		if err == nil {
-			e.queueRecord(seq, events) // before it counts as durable, so Drain returns only once it is queued for all subscribers
+			// before it counts as durable, so Drain returns only once it is queued for all subscribers
+			e.queueRecord(seq, events, nil)
 		}
 		e.mu.Lock()
 		if err != nil && e.err == nil {

@@ -25,6 +25,7 @@ const (
 type delivery struct {
 	frame  *lasthop.Frame
 	record *wire.Events // what the frame holds; nil for a broadcast
+	row    *delivery    // the record's row alone, for connections that may not receive the record; nil without a row
 	size   int
 }
 
@@ -55,8 +56,9 @@ type queued struct {
 	since time.Time
 }
 
-// queueRecord queues a durable record for all subscribers that watch the thread.
-func (e *Emitter) queueRecord(seq chat.Seq, events []agui.Event) {
+// queueRecord queues a durable record for all subscribers that watch the thread, and its row, if it has one, for the
+// others.
+func (e *Emitter) queueRecord(seq chat.Seq, events []agui.Event, row *wire.ThreadInfo) {
 	size := frameSize
 	for _, ev := range events {
 		size += frameSize/4 + len(ev.Delta)
@@ -65,17 +67,37 @@ func (e *Emitter) queueRecord(seq chat.Seq, events []agui.Event) {
 		}
 	}
 	f := &wire.Events{
-		ThreadID: e.c.User.Thread(), Epoch: e.c.Epoch, Seq: seq, RunID: e.c.User.Run(), Events: events,
+		ThreadID: e.c.User.Thread(), Epoch: e.c.Epoch, Seq: seq, RunID: e.c.User.Run(), Events: events, Row: row,
 	}
 	d := &delivery{frame: lasthop.NewFrame(f), record: f, size: size}
+	if row != nil {
+		d.row = &delivery{frame: lasthop.NewFrame(&wire.Thread{ThreadInfo: *row}), size: frameSize}
+		d.size += frameSize
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastRecord = d
+	if d.row != nil {
+		e.lastBroadcast = d.row
+	}
+	e.offerAll(d)
+}
+
+// offerAll offers a delivery to all subscribers, or keeps it for those of the first list; the lock is held.
+func (e *Emitter) offerAll(d *delivery) {
 	e.holdBack(d)
 	for _, s := range e.subscribers {
-		if e.watches(s) {
-			e.push(s, d)
-		}
+		e.offer(s, d)
+	}
+}
+
+// offer queues for one subscriber the part of a delivery that it may receive; the lock is held.
+func (e *Emitter) offer(s *subscriber, d *delivery) {
+	switch {
+	case d.record == nil || e.watches(s):
+		e.push(s, d)
+	case d.row != nil:
+		e.push(s, d.row)
 	}
 }
 
@@ -105,9 +127,14 @@ func (e *Emitter) push(s *subscriber, d *delivery) {
 func (s *subscriber) drop() { s.queue, s.size, s.events = nil, 0, 0 }
 
 // dropEvents drops the queued events, whose thread the connection no longer watches. Broadcasts to all connections
-// stay.
+// stay, and so do the rows of records.
 func (s *subscriber) dropEvents() {
-	s.queue = slices.DeleteFunc(s.queue, func(d queued) bool { return d.frame.Thread() != "" })
+	for i, d := range s.queue {
+		if d.record != nil {
+			s.queue[i].delivery = d.row
+		}
+	}
+	s.queue = slices.DeleteFunc(s.queue, func(d queued) bool { return d.delivery == nil })
 	s.size, s.events = len(s.queue)*frameSize, 0
 }
 
@@ -124,6 +151,10 @@ func (e *Emitter) deliver(s *subscriber) {
 			return
 		}
 		err := sender.Send(e.ctx, s.id, d.frame)
+		if errors.Is(err, lasthop.ErrRefused) && d.row != nil { // it has stopped watching the thread, perhaps
+			d.delivery = d.row
+			err = sender.Send(e.ctx, s.id, d.frame)
+		}
 		switch {
 		case errors.Is(err, lasthop.ErrRefused):
 		case err != nil:
@@ -161,19 +192,21 @@ func (e *Emitter) pull(s *subscriber) (next queued) {
 	return next
 }
 
-// merge joins consecutive records at the head of a queue up to a size, and returns how many it joined.
+// merge joins consecutive records at the head of a queue up to a size, and returns how many it joined. A record with a
+// row is the last one that is joined, because a client applies the row after the events.
 func merge(queue []queued) (queued, int) {
 	joined := queue[0]
 	n := 1
 	for ; n < len(queue); n++ {
 		head, next := joined.record, queue[n].record
-		if head == nil || next == nil || joined.size+queue[n].size > maxMerge ||
+		if head == nil || next == nil || head.Row != nil || joined.size+queue[n].size > maxMerge ||
 			head.Seq+chat.Seq(len(head.Events)) != next.Seq {
 			break
 		}
-		both := *head
-		both.Events = slices.Concat(head.Events, next.Events)
-		joined.delivery = &delivery{frame: lasthop.NewFrame(&both), record: &both, size: joined.size + queue[n].size}
+		both := *next
+		both.Seq, both.Events = head.Seq, slices.Concat(head.Events, next.Events)
+		joined.delivery = &delivery{frame: lasthop.NewFrame(&both), record: &both, row: queue[n].row,
+			size: joined.size + queue[n].size}
 	}
 	return joined, n
 }

@@ -17,34 +17,53 @@ var ErrDeleted = errors.New("its thread was deleted")
 // writes the last record, the thread's head, the run's status and the free slot; with the outcome interrupt also the
 // thread's open interrupts. last must end with a terminal event, which determines the run's status.
 //
-// End returns the sequence number of the first event of last, and the thread after the write. It fails as Append does.
-// If the thread was deleted, the run ends without a record in the thread, and the error is ErrDeleted. The caller then
-// calls StartQueued.
-func (l *Lease) End(ctx context.Context, last []agui.Event) (chat.Seq, Thread, error) {
+// End fails as Append does. If the thread was deleted, the run ends without a record in the thread, and the error is
+// ErrDeleted. The caller then calls StartQueued.
+func (l *Lease) End(ctx context.Context, last []agui.Event) (Ended, error) {
 	if err := l.checkHeld(); err != nil {
-		return 0, Thread{}, err
+		return Ended{}, err
 	}
 	if len(last) == 0 || !last[len(last)-1].Terminal() {
-		return 0, Thread{}, errors.New("end a run: its last event is not a terminal one")
+		return Ended{}, errors.New("end a run: its last event is not a terminal one")
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c := endCall{Lease: l, events: last, terminal: last[len(last)-1]}
 	for n := 1; ; n++ {
 		if l.deleted {
-			return 0, Thread{}, l.endDeleted(ctx, c.events)
+			return Ended{}, l.endDeleted(ctx, c.events)
 		}
 		r, done, err := c.attempt(ctx)
 		if err != nil {
-			return 0, Thread{}, err
+			return Ended{}, err
 		}
 		if done {
-			return chat.Seq(r.Seq), l.thread, nil
+			return Ended{Seq: chat.Seq(r.Seq), Thread: l.thread, Status: l.statusAfter}, nil
 		}
 		if waited := pause(ctx, n); waited != nil {
-			return 0, Thread{}, fmt.Errorf("end a run: %w", waited)
+			return Ended{}, fmt.Errorf("end a run: %w", waited)
 		}
 	}
+}
+
+// Ended is a run's end as it was written.
+type Ended struct {
+	Seq    chat.Seq          // of the first event of the last record
+	Thread Thread            // after the write
+	Status chat.ThreadStatus // of the thread after the write; "" if End does not know it: see PrepareEnd
+}
+
+// PrepareEnd reads the run queue, so that End knows the status of the thread after its write without a request of its
+// own. If the thread changes between PrepareEnd and the write, End does not know the status: every change of the run
+// queue that concerns a thread changes the thread too. PrepareEnd may run beside Append, and must return before End.
+func (l *Lease) PrepareEnd(ctx context.Context) error {
+	queue, err := l.s.RunQueue(ctx)
+	if err != nil {
+		return err
+	}
+	delete(queue.Slots, l.run.ID)
+	l.statusAfter = queue.Status(l.run.Thread)
+	return nil
 }
 
 // endCall is one call of End. It makes as many attempts as concurrent writes require.

@@ -40,14 +40,15 @@ func (l *Lease) writeEnd(ctx context.Context, r recordItem, t Thread, last []agu
 	return l.s.t.transact(ctx, parts[:]...)
 }
 
-// endThread changes the thread to t. The condition includes title and place in the list, because End returns both.
+// endThread changes the thread to t, on the condition that it has not changed since it was read: End returns its title,
+// its place in the list and its status.
 func (l *Lease) endThread(t Thread) (types.TransactWriteItem, error) {
 	u := update{
 		key: l.s.threadKey(t.ID), change: "SET #head = :head, #updated = :updated",
-		when: standing + " AND #epoch = :epoch AND #title = :title AND #recent = :recent",
+		when: standing + " AND #epoch = :epoch AND #updated = :was",
 		values: attributes{
 			":head": number(t.Head), ":updated": number(millis(t.Updated)), ":epoch": text(t.Epoch),
-			":title": text(t.Title), ":recent": text(t.recent()),
+			":was": number(millis(l.thread.Updated)),
 		},
 	}
 	if len(t.Interrupts) > 0 {
@@ -141,8 +142,10 @@ func (l *Lease) endRefused(failed error, r recordItem) (own bool, err error) {
 	return false, fmt.Errorf("end a run: %w", failed)
 }
 
-// refreshThread takes over the current thread: its title or updated time has changed, or it was deleted.
+// refreshThread takes over the current thread: it has changed since it was read, or it was deleted. The run queue may
+// have changed with it.
 func (l *Lease) refreshThread(old attributes) error {
+	l.statusAfter = ""
 	var t threadItem
 	if err := attributevalue.UnmarshalMap(old, &t); err != nil {
 		return fmt.Errorf("decode a thread: %w", err)

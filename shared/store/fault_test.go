@@ -99,7 +99,7 @@ func holderSteps() []step {
 			s.Admit(s.good, "r1", "t1")
 			h := s.Claim(s.bad, "r1")
 			s.DeleteThread(s.good, "t1")
-			if _, _, err := h.End(t.Context(), []agui.Event{storetest.Failed()}); !errors.Is(err, store.ErrDeleted) {
+			if _, err := h.End(t.Context(), []agui.Event{storetest.Failed()}); !errors.Is(err, store.ErrDeleted) {
 				t.Errorf("ended: %v", err)
 			}
 			if r, err := s.good.Run(t.Context(), "r1"); err != nil || r.Status != chat.RunFailed {
@@ -284,7 +284,7 @@ func TestSweepYields(t *testing.T) {
 		for name, wake := range map[string]func(h *store.Lease) error{
 			"renew": func(h *store.Lease) error { return h.Renew(t.Context()) },
 			"end": func(h *store.Lease) error {
-				_, _, err := h.End(t.Context(), []agui.Event{storetest.Started(h), storetest.Finished(h)})
+				_, err := h.End(t.Context(), []agui.Event{storetest.Started(h), storetest.Finished(h)})
 				return err
 			},
 			"claim": nil,

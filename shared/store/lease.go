@@ -32,6 +32,10 @@ type Lease struct {
 	lease   atomic.Int64 // end of the lease, ms since the epoch
 	due     atomic.Int64 // when sweep examines the run next, ms since the epoch
 
+	// statusAfter is the status of the thread after the end of the run, by the run queue that PrepareEnd read; "" if
+	// it is not known.
+	statusAfter chat.ThreadStatus
+
 	// These fields belong to the goroutine that appends.
 	stats    chat.RunStats
 	folder   agui.Folder // of the events of all attempts, as far as a transcript has room for them

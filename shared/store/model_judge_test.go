@@ -20,8 +20,9 @@ type judge struct {
 	notes    []string
 	before   *state // the table after the previous write
 	accepted map[chat.RunID]bool
-	logged   map[chat.RunID][]loggedEvent // the events in the log of each run
-	counts   map[string]int               // how often each kind of event happened, for the report
+	logged   map[chat.RunID][]loggedEvent     // the events in the log of each run
+	statuses map[chat.RunID]chat.ThreadStatus // of the thread, after the end of each run
+	counts   map[string]int                   // how often each kind of event happened, for the report
 }
 
 // loggedEvent is one event of a log and the record that holds it.
@@ -183,6 +184,7 @@ func (m *model) moved(a *actor, old, now runRow) {
 	case old.status() == chat.RunRunning && now.status().Terminal():
 		a.did["ended "+now.ID] = now.Nonce
 		m.counts["ended"]++
+		m.statuses[id] = m.before.queue.status(now.Thread)
 		if old.Fence != now.Fence || old.Nonce != now.Nonce {
 			m.fail("%s: ended %s with the lease of another worker", a.name, id)
 		}
@@ -194,6 +196,17 @@ func (m *model) moved(a *actor, old, now runRow) {
 		}
 	default:
 		m.fail("%s: %s changed from %s to %s", a.name, id, old.Status, now.Status)
+	}
+}
+
+// statusAfter checks the status that End returned against the run queue directly after the end of the run.
+func (m *model) statusAfter(w *worker, e store.Ended) {
+	if e.Status == "" {
+		return
+	}
+	m.counts["statuses"]++
+	if want := m.statuses[w.h.Run().ID]; e.Status != want {
+		m.fail("%s: End returned the status %s, but the thread was %s", w.a.name, e.Status, want)
 	}
 }
 

@@ -75,6 +75,21 @@ type queueRow struct {
 	Version int64            `dynamodbav:"version"`
 }
 
+// status returns the status of a thread by the run queue.
+func (q queueRow) status(thread string) chat.ThreadStatus {
+	for _, t := range q.Slots {
+		if t == thread {
+			return chat.ThreadRunning
+		}
+	}
+	for _, e := range q.Queued {
+		if e.Thread == thread {
+			return chat.ThreadQueued
+		}
+	}
+	return chat.ThreadIdle
+}
+
 type erasureRow struct {
 	Live   string `dynamodbav:"live"`
 	Due    int64  `dynamodbav:"due"`

@@ -144,7 +144,8 @@ func newModel(ctx context.Context, p *proof, seed uint64) (*model, error) {
 		now: time.UnixMilli(1_800_000_000_000), stopped: make(chan struct{}), policy: map[chat.RunID]chat.WhenBusy{},
 	}
 	m.judge = judge{before: newState(), accepted: map[chat.RunID]bool{}, logged: map[chat.RunID][]loggedEvent{},
-		counts: map[string]int{}}
+		statuses: map[chat.RunID]chat.ThreadStatus{},
+		counts:   map[string]int{}}
 	m.db = modelClient(p.url, bodyCopier{transport})
 	m.limits = chat.DefaultLimits()
 	m.limits.Runs, m.limits.Queued, m.more = 1+m.rng.IntN(2), 2+m.rng.IntN(2), m.rng.IntN(2)*m.rng.IntN(8)

@@ -144,12 +144,16 @@ func (w *worker) interrupts() (asked []agui.Interrupt) {
 // end ends the run and starts the queued runs.
 func (w *worker) end(last func() []agui.Event) {
 	for range 5 {
-		_, _, err := w.h.End(w.a.ctx, last())
+		if w.a.rng.IntN(4) > 0 {
+			w.passed("prepare the end", w.h.PrepareEnd(w.a.ctx))
+		}
+		ended, err := w.h.End(w.a.ctx, last())
 		if err != nil && !w.a.dead && (w.a.excused(err) || errors.Is(err, store.ErrStaleAttempt)) {
 			continue
 		}
 		if w.passed("end", err) || errors.Is(err, store.ErrDeleted) && !w.a.dead {
 			w.a.m.ended(w)
+			w.a.m.statusAfter(w, ended)
 			startQueued(w.a)
 		}
 		return

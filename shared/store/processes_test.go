@@ -270,7 +270,7 @@ func (r *racer) turn(user string, run chat.RunID) {
 			r.wrong("append to %s: %v", run, err)
 		}
 	}
-	if _, _, err := h.End(ctx, []agui.Event{storetest.Finished(h)}); err != nil {
+	if _, err := h.End(ctx, []agui.Event{storetest.Finished(h)}); err != nil {
 		r.wrong("end %s: %v", run, err)
 	}
 	r.start(user)

@@ -125,7 +125,7 @@ func (c *raceFixture) turn(ctx context.Context, run chat.RunID) {
 			c.T.Errorf("append to %s: %v", run, err)
 		}
 	}
-	if _, _, err := h.End(ctx, []agui.Event{storetest.Finished(h)}); err != nil {
+	if _, err := h.End(ctx, []agui.Event{storetest.Finished(h)}); err != nil {
 		c.T.Errorf("end %s: %v", run, err)
 	}
 }

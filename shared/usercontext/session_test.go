@@ -100,7 +100,7 @@ func (s *session) run(tb testing.TB) agui.Event {
 	must(tb, s.Emitter.Drain(ctx))
 	seq, err := s.Edge.Append(ctx, []agui.Event{end})
 	must(tb, err)
-	s.Emitter.Deliver(seq, []agui.Event{end})
+	s.Emitter.Deliver(seq, []agui.Event{end}, nil)
 	must(tb, s.Emitter.Finish(ctx))
 	return end
 }

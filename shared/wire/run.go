@@ -176,7 +176,8 @@ type Ended struct {
 	Status   chat.RunStatus `json:"status"`
 }
 
-// Events holds consecutive events of one run: one log record.
+// Events holds consecutive events of one run. Row, if there is one, is the row of the thread list as of these events. A
+// client applies it after the events, like the row of a Thread.
 type Events struct {
 	Kind
 	ThreadID chat.ThreadID `json:"threadId"`
@@ -184,6 +185,7 @@ type Events struct {
 	Seq      chat.Seq      `json:"seq"` // of the first
 	RunID    chat.RunID    `json:"runId"`
 	Events   []agui.Event  `json:"events"`
+	Row      *ThreadInfo   `json:"row,omitempty"`
 }
 
 // shown returns the events as frames show them. It empties the data that a provider wants back (the value of

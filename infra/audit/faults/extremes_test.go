@@ -184,7 +184,7 @@ func (g *faultEnv) fill(p *testkit.User, events int) {
 		_, err2 := held.Append(g.Ctx, batch)
 		err = errors.Join(err, err2)
 	}
-	_, _, err2 := held.End(g.Ctx, []agui.Event{{Type: agui.RunFinished, ThreadID: p.Threads[0], RunID: run,
+	_, err2 := held.End(g.Ctx, []agui.Event{{Type: agui.RunFinished, ThreadID: p.Threads[0], RunID: run,
 		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}}})
 	if err = errors.Join(err, err2); err != nil {
 		g.Fatal(err)

@@ -107,8 +107,8 @@ func (e *Emitter) Sync(context.Context) error { return nil }
 // Drain has nothing to wait for.
 func (e *Emitter) Drain(context.Context) error { return nil }
 
-// Deliver posts a record that the caller has written.
-func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event) { e.post(seq, events) }
+// Deliver posts a record that the caller has written, without the row: the samples have no thread lists.
+func (e *Emitter) Deliver(seq chat.Seq, events []agui.Event, _ *wire.ThreadInfo) { e.post(seq, events) }
 
 // Finish has nothing to wait for.
 func (e *Emitter) Finish(context.Context) error { return nil }

@@ -146,7 +146,7 @@ func TestOps_ListKillQueue(t *testing.T) {
 	r.refuses("kill b2 -user auth0|alice", "auth0|alice has no run")
 	r.says("kill b2", "b2 of bob: it had not begun, and is cancelled now")
 	r.says("kill r1 -user auth0|alice", "its cancel was requested, and it is still running")
-	if _, _, err := h.End(t.Context(), []agui.Event{{
+	if _, err := h.End(t.Context(), []agui.Event{{
 		Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled},
 	}}); err != nil {
 		t.Fatal(err)
@@ -353,7 +353,7 @@ func TestKill_WaitsForEnd(t *testing.T) {
 			if err == nil && !stop {
 				continue
 			}
-			_, _, endErr := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}})
+			_, endErr := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}})
 			ended <- errors.Join(err, endErr)
 			return
 		}

@@ -137,7 +137,7 @@ func deletedRuns(t *testing.T, w *World) {
 	}
 	cancelled := agui.Event{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}
 	for _, h := range []*store.Lease{running, late} {
-		_, _, err := h.End(ctx, []agui.Event{cancelled})
+		_, err := h.End(ctx, []agui.Event{cancelled})
 		wantErr(t, "the end of "+string(h.Run().ID), err, store.ErrDeleted)
 		fenced(t, h)
 		if r := must[store.Run](t)(alice.Run(ctx, h.Run().ID)); r.Status != chat.RunCancelled || r.Ended.IsZero() {
@@ -189,7 +189,7 @@ func erasure(t *testing.T, w *World) {
 		t.Errorf("the first pass left %d items; the second is due in %s", w.left("alice", "t1"), due())
 	}
 	w.Append(running, Started(running)) // its worker does not know of the deletion yet
-	_, _, err := running.End(ctx, []agui.Event{Finished(running)})
+	_, err := running.End(ctx, []agui.Event{Finished(running)})
 	wantErr(t, "the end of a run", err, store.ErrDeleted)
 	w.Clock.Advance(20 * time.Minute)
 	if erase(); w.left("alice", "t1") != 0 || due() != "never" {

@@ -58,7 +58,7 @@ func input(t *testing.T, w *World) {
 	ask("r4", "t4", true)
 	h = w.Claim(alice, "r4")
 	must[store.Thread](t)(alice.Delete(ctx, "t4"))
-	if _, _, err := h.End(ctx, []agui.Event{Started(h), Finished(h)}); err == nil {
+	if _, err := h.End(ctx, []agui.Event{Started(h), Finished(h)}); err == nil {
 		t.Error("the end of a run on a deleted thread has no error")
 	}
 	without("r4", "ended on a deleted thread")

@@ -7,6 +7,7 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
+	"carrel/shared/runqueue"
 	"carrel/shared/store"
 )
 
@@ -18,8 +19,53 @@ func fenced(t *testing.T, h *store.Lease) {
 	wantErr(t, "renew", h.Renew(t.Context()), chat.ErrLeaseLost)
 	_, err = h.CancelRequested(t.Context())
 	wantErr(t, "cancel requested", err, chat.ErrLeaseLost)
-	_, _, err = h.End(t.Context(), []agui.Event{Failed()})
+	_, err = h.End(t.Context(), []agui.Event{Failed()})
 	wantErr(t, "end", err, chat.ErrLeaseLost)
+}
+
+// statusAfterEnd: after PrepareEnd, End returns the status that the thread has after the write. It returns none if the
+// thread has changed since the claim, because then the run queue may have changed after PrepareEnd.
+func statusAfterEnd(t *testing.T, w *World) {
+	for _, c := range []struct {
+		name      string
+		queued    bool // the next run is queued before the claim
+		other     bool // on another thread
+		late      bool // after PrepareEnd instead
+		cancelled bool // and is cancelled after PrepareEnd
+		want      chat.ThreadStatus
+	}{
+		{name: "idle", want: chat.ThreadIdle},
+		{name: "queued", queued: true, want: chat.ThreadQueued},
+		{name: "another-thread", queued: true, other: true, want: chat.ThreadIdle},
+		{name: "queued-late", queued: true, late: true, want: ""},
+		{name: "cancelled-late", queued: true, cancelled: true, want: ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, user := t.Context(), w.As(c.name)
+			thread := map[bool]chat.ThreadID{false: "t1", true: "t2"}[c.other]
+			w.Admit(user, "r1", "t1")
+			if c.queued && !c.late {
+				w.Admit(user, "r2", thread)
+			}
+			h := w.Claim(user, "r1")
+			if err := h.PrepareEnd(ctx); err != nil {
+				t.Fatal(err)
+			}
+			w.Clock.Advance(time.Second)
+			if c.late {
+				w.Admit(user, "r2", thread)
+			}
+			if c.cancelled {
+				must[store.Cancelled](t)(user.Cancel(ctx, "r2"))
+			}
+			w.Clock.Advance(time.Second)
+			ended := must[store.Ended](t)(h.End(ctx, []agui.Event{Started(h), Finished(h)}))
+			after := must[runqueue.Queue](t)(user.RunQueue(ctx)).Status("t1")
+			if ended.Status != c.want || c.want != "" && after != c.want {
+				t.Errorf("End returned the status %q, and the thread is %s; want %q", ended.Status, after, c.want)
+			}
+		})
+	}
 }
 
 // lostLease: after another worker has claimed the run, every method of the old lease fails, whichever is called first.
@@ -32,7 +78,7 @@ func lostLease(t *testing.T, w *World) {
 		{"append", func(h *store.Lease) error { _, err := h.Append(t.Context(), Said("late", "late")); return err }},
 		{"renew", func(h *store.Lease) error { return h.Renew(t.Context()) }},
 		{"cancel", func(h *store.Lease) error { _, err := h.CancelRequested(t.Context()); return err }},
-		{"end", func(h *store.Lease) error { _, _, err := h.End(t.Context(), []agui.Event{Failed()}); return err }},
+		{"end", func(h *store.Lease) error { _, err := h.End(t.Context(), []agui.Event{Failed()}); return err }},
 	} {
 		t.Run(first.name, func(t *testing.T) {
 			run, thread := chat.RunID("r-"+first.name), chat.ThreadID("t-"+first.name)
@@ -59,7 +105,7 @@ func staleEndBeforeTheFirstRecord(t *testing.T, w *World) {
 	w.Append(old, Started(old))
 	w.Clock.Advance(time.Minute)
 	h := w.Claim(alice, "r1")
-	_, _, err := old.End(ctx, []agui.Event{Finished(old)})
+	_, err := old.End(ctx, []agui.Event{Finished(old)})
 	wantErr(t, "the old worker's end", err, chat.ErrLeaseLost)
 	if r := must[store.Run](t)(alice.Run(ctx, "r1")); r.Status != chat.RunRunning {
 		t.Errorf("the run is %s", r.Status)
@@ -75,7 +121,7 @@ func staleEnd(t *testing.T, w *World) {
 	w.Clock.Advance(time.Minute)
 	h := w.Claim(alice, "r1")
 	want := w.End(h, append(Said("new", "new"), Finished(h))...)
-	_, _, err := old.End(t.Context(), append(Said("old", "old"), Finished(old)))
+	_, err := old.End(t.Context(), append(Said("old", "old"), Finished(old)))
 	wantErr(t, "the old worker's end", err, chat.ErrLeaseLost)
 	thread := must[store.Thread](t)(alice.Thread(t.Context(), "t1"))
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)
@@ -109,7 +155,7 @@ func endAfterRejectedEnd(t *testing.T, w *World) {
 	w.Clock.Advance(time.Minute)
 	h := w.Claim(alice, "r1")
 	w.Append(old, Started(old))
-	_, _, err := h.End(t.Context(), append([]agui.Event{Started(h)}, append(Said("a", "one"), Failed())...))
+	_, err := h.End(t.Context(), append([]agui.Event{Started(h)}, append(Said("a", "one"), Failed())...))
 	wantErr(t, "the first end", err, store.ErrStaleAttempt)
 	thread := w.End(h, append(Said("b", "two"), Failed())...)
 	ts, _, err := alice.Transcripts(t.Context(), thread, 0, 9)

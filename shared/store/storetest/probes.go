@@ -215,12 +215,19 @@ func leaseProbes() map[string]probe {
 		}),
 		"Lease.SetStats": leaseCase(false, func(c caller) (any, error) {
 			c.lease.SetStats(chat.RunStats{ModelCalls: 1})
-			_, _, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
+			_, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
 			return nil, err
 		}),
+		"Lease.PrepareEnd": leaseCase(true, func(c caller) (any, error) {
+			if err := c.lease.PrepareEnd(c.T.Context()); err != nil {
+				return nil, err
+			}
+			ended, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
+			return ended, err
+		}),
 		"Lease.End": leaseCase(true, func(c caller) (any, error) {
-			_, th, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
-			return th, err
+			ended, err := c.lease.End(c.T.Context(), []agui.Event{Finished(c.lease)})
+			return ended.Thread, err
 		}),
 	}
 }

@@ -119,12 +119,13 @@ func end(t *testing.T, w *World) {
 	ctx, alice := t.Context(), w.As("alice")
 	h := w.Begin(alice, "r1", "t1")
 	w.Append(h, Started(h))
-	if _, _, err := h.End(ctx, Said("a", "no end")); err == nil {
+	if _, err := h.End(ctx, Said("a", "no end")); err == nil {
 		t.Error("End succeeded without a terminal event")
 	}
-	seq, thread, err := h.End(ctx, append(Said("a", "answer"), Finished(h)))
-	if err != nil || seq != 2 || thread.Head != 5 {
-		t.Fatalf("ended at %d, %+v, %v", seq, thread, err)
+	ended, err := h.End(ctx, append(Said("a", "answer"), Finished(h)))
+	thread := ended.Thread
+	if err != nil || ended.Seq != 2 || thread.Head != 5 {
+		t.Fatalf("ended: %+v, %v", ended, err)
 	}
 	if got := must[store.Thread](t)(alice.Thread(ctx, "t1")); !reflect.DeepEqual(got, thread) {
 		t.Errorf("Thread returned %+v, End returned %+v", got, thread)

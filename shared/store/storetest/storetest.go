@@ -44,7 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) *dynamodb.Client) {
 		{"DayTokens", dayTokens},
 		{"Cancel", cancel}, {"StartQueued", startQueued}, {"StartQueuedSkipsEnded", startQueuedSkipsEnded},
 		{"Claim", claim}, {"Owner", owner}, {"Attempts", attempts}, {"Deadline", deadline}, {"Runs", runs},
-		{"Log", log}, {"End", end}, {"EndStatus", endStatus},
+		{"Log", log}, {"End", end}, {"EndStatus", endStatus}, {"StatusAfterEnd", statusAfterEnd},
 		{"LostLease", lostLease}, {"StaleEnd", staleEnd},
 		{"StaleEndBeforeTheFirstRecord", staleEndBeforeTheFirstRecord}, {"Fault45LateAppend", lateAppend},
 		{"EndedBySweep", endedBySweep}, {"EndAfterRejectedEnd", endAfterRejectedEnd},
@@ -237,11 +237,11 @@ func (w *World) Append(h *store.Lease, events ...agui.Event) chat.Seq {
 // End ends a run.
 func (w *World) End(h *store.Lease, last ...agui.Event) store.Thread {
 	w.T.Helper()
-	_, t, err := h.End(w.T.Context(), last)
+	ended, err := h.End(w.T.Context(), last)
 	if err != nil {
 		w.T.Fatalf("end: %v", err)
 	}
-	return t
+	return ended.Thread
 }
 
 // Complete admits, claims and ends a run whose only message is answer.

@@ -44,13 +44,19 @@ export function decodeServer(text: string): ServerFrame | undefined {
   const wanted = typeof fields.type === "string" && Object.hasOwn(REQUIRED, fields.type)
     ? REQUIRED[fields.type as keyof typeof REQUIRED] : undefined;
   if (!wanted) return undefined;
+  check(fields, wanted, String(fields.type));
+  if (fields.type === "events" && fields.row !== undefined) check(Object(fields.row) as Record<string, unknown>, REQUIRED.thread, "events");
+  return fields as unknown as ServerFrame;
+}
+
+/** Throws if an object of a frame lacks a required field. */
+function check(fields: Readonly<Record<string, unknown>>, wanted: Readonly<Record<string, Kind>>, type: string): void {
   for (const [name, kind] of Object.entries(wanted)) {
     const value = fields[name];
     if (kind === "array" ? !Array.isArray(value) : typeof value !== kind) {
-      throw new Error(`a ${String(fields.type)} frame of the server lacks ${name}`);
+      throw new Error(`a ${type} frame of the server lacks ${name}`);
     }
   }
-  return fields as unknown as ServerFrame;
 }
 
 /** Encodes a client's frame; throws if the server could not take it. */

@@ -1,7 +1,7 @@
 import type { Answers } from "./answers.ts";
 import { decodeServer } from "./codec.ts";
 import type { Limits } from "./codec.ts";
-import type { Accepted, Agent, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot } from "./server-frames.ts";
+import type { Accepted, Agent, Done, ErrorFrame, Events, Pong, Ready, Rejected, ServerFrame, Snapshot, ThreadInfo } from "./server-frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { Parts } from "./parts.ts";
 import type { Timers } from "./timers.ts";
@@ -67,12 +67,14 @@ export class Inbox {
       case "part": return; // a part is never split itself
       case "ready": return this.#ready(frame, now);
       case "snapshot": return this.#snapshot(frame, now);
-      case "events": return this.#events(frame, now);
+      case "events":
+        this.#events(frame, now);
+        return frame.row && this.#row(frame.row, now);
       case "pong": return this.#pong(frame, now);
       case "accepted": return frame.state === "erasing" ? this.#eraseAccepted(frame) : this.#view.answers.accepted(frame, now);
       case "rejected": return frame.code === "erasing" ? this.#close(frame, now) : this.#view.answers.refused(frame.runId, frame, now);
       case "ended": return this.#view.answers.ended(frame, now);
-      case "thread": return frame.deleted ? this.#deleted(frame.threadId, now) : this.#view.answers.rows([frame], now, this.#view.status.status === "ready");
+      case "thread": return this.#row(frame, now);
       case "threads":
         this.#view.answers.rows(frame.threads, now, this.#view.status.status === "ready", frame);
         return this.#view.answers.plain(frame.requestId ?? "threads", frame);
@@ -118,6 +120,12 @@ export class Inbox {
     const deleted = this.#view.views.list.isDeleted(frame.threadId);
     if (!deleted && this.#view.views.of(frame.threadId).events(frame, this.#view.out.n)) this.#view.timers.progress(now);
     this.#view.answers.seen(frame, now);
+  }
+
+  /** Applies one row of the list. */
+  #row(row: ThreadInfo & { readonly deleted?: boolean }, now: number): void {
+    if (row.deleted) this.#deleted(row.threadId, now);
+    else this.#view.answers.rows([row], now, this.#view.status.status === "ready");
   }
 
   #pong(frame: Pong, now: number): void {

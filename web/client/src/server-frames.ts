@@ -78,6 +78,8 @@ export interface Events {
   readonly seq: number;
   readonly runId: string;
   readonly events: readonly AgentEvent[];
+  /** The thread's row as of these events. It is applied after them. */
+  readonly row?: ThreadInfo;
 }
 export interface Accepted {
   readonly type: "accepted";

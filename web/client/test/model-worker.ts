@@ -13,7 +13,10 @@ export class Worker {
   #last: Frame | undefined;
   /** When the last record is posted. */
   #recordAt = 0;
+  /** The thread's row at the run's start. */
   #startRow: Frame | undefined;
+  /** The last row that a record had, for new subscribers. */
+  #row: Frame | undefined;
   #done = false;
   #dead = false;
 
@@ -48,10 +51,11 @@ export class Worker {
     if (!run.began) {
       run.began = true;
       const { messages, resume } = run.request!;
-      this.#append([
+      const record = this.#append([
         { type: "RUN_STARTED", threadId, runId: run.id, input: { threadId, runId: run.id, messages, ...(resume && { resume }) } },
         { type: "TEXT_MESSAGE_START", messageId, role: "assistant" },
       ]);
+      if (record) Object.assign(record, { row: this.#startRow });
     } else if (run.cancel) return this.#end({ type: "cancelled" });
     else if (run.texts++ < run.length) {
       const events: AgentEvent[] = [];
@@ -68,8 +72,11 @@ export class Worker {
     return { type: "interrupt", interrupts };
   }
 
-  /** Stores a record and then posts it. A worker may die between the two; another one then replaces it. */
-  #append(events: AgentEvent[]): void {
+  /**
+   * Stores a record, which is posted later, and returns it. A worker may die between the two; another one then replaces it, and
+   * nothing is returned.
+   */
+  #append(events: AgentEvent[]): Frame | undefined {
     const run = this.#run;
     const { world } = this.#server;
     const life = run.life!;
@@ -82,11 +89,12 @@ export class Worker {
       this.#done = this.#dead = true;
       for (const tab of world.tabs) tab.noteFault();
       if (!run.over) new Worker(this.#server, run, 20_000);
-      return;
+      return undefined;
     }
     for (const tab of world.tabs) tab.appended(run, life);
     this.#recordAt = Math.max(this.#recordAt, world.now + world.within(20)); // in the order of the log
     world.at(this.#recordAt, () => this.#record(record));
+    return record;
   }
 
   /** Appends the terminal event, and lists the connections one last time. */
@@ -96,15 +104,17 @@ export class Worker {
     const { id, thread } = run;
     const life = run.life!;
     run.over = this.#done = true;
-    this.#append([{ type: "TEXT_MESSAGE_END", messageId: `a.${id}` }, { type: "RUN_FINISHED", threadId: thread!.id, runId: id, outcome }]);
+    const record = this.#append([{ type: "TEXT_MESSAGE_END", messageId: `a.${id}` }, { type: "RUN_FINISHED", threadId: thread!.id, runId: id, outcome }]);
     life.head = life.log.length;
     life.open = outcome.interrupts ?? [];
     life.ends.set(id, life.head);
     server.active = server.active.filter((r) => r !== run);
     server.changed(thread!);
+    const alone = !record || server.queued.some((r) => r.thread === thread);
+    if (!alone) Object.assign(record, { row: server.info(thread!) });
     server.world.later(60, () => {
       if (!this.#dead) this.#list();
-      server.broadcastRow(thread!);
+      if (alone) server.broadcastRow(thread!);
       server.next();
     });
   }
@@ -127,17 +137,20 @@ export class Worker {
     subscriber.listed = true;
     if (fresh) subscriber.cut = false;
     if (!subscriber.cut) Object.assign(subscriber, { n: row.n, threadId: row.threadId });
-    if (fresh) this.#push(row.link, subscriber, this.#startRow!);
-    if (subscriber.threadId !== own) {
-      if (alreadyWatched) subscriber.queue = [];
-    } else if (!alreadyWatched && this.#last) this.#push(row.link, subscriber, this.#last);
+    const gets = subscriber.threadId === own && !alreadyWatched ? this.#last : undefined;
+    if (subscriber.threadId !== own && alreadyWatched) subscriber.queue = [];
+    if (gets) this.#push(row.link, subscriber, gets);
+    if (fresh && this.#row && !gets?.row) this.#push(row.link, subscriber, this.#row);
   }
 
+  /** Posts a record to the subscribers that watch the thread, and its row to the others. */
   #record(frame: Frame): void {
     this.#last = frame;
+    if (frame.row) this.#row = frame.row as Frame;
     for (const { link } of this.#server.rows) {
       const subscriber = this.#subscribers.get(link);
-      if (subscriber?.threadId === frame.threadId) this.#push(link, subscriber!, frame);
+      const part = subscriber?.threadId === frame.threadId ? frame : frame.row as Frame | undefined;
+      if (subscriber && part) this.#push(link, subscriber, part);
     }
   }
 
