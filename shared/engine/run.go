@@ -33,6 +33,7 @@ type run struct {
 	counted        int               // the input tokens of the last call, 0 if unknown
 	countedUpTo    int               // how many messages that call had
 	streak         streak            // equal calls in a row
+	outside        bool              // the model has read a result of this run with text from outside
 	paused         time.Duration     // all pauses after failures of models
 	marks          []agui.Answer     // of the answers of all attempts
 	history        []agui.Message    // what the model receives
@@ -68,6 +69,7 @@ func (r *run) loop(ctx context.Context) error {
 		return err
 	}
 	r.history = forModel(append(slices.Clone(r.c.History), results...))
+	r.outside = hasOutside(results)
 	for {
 		if ended, err := decide(r.marks); ended || err != nil {
 			return err
@@ -99,6 +101,7 @@ func (r *run) callAnswer(ctx context.Context, a *answer) ([]agui.Message, error)
 // remember adds an answer and the results of its calls to the conversation, unless the answer is requested again.
 func (r *run) remember(a *answer, results []agui.Message) {
 	m := a.said()
+	r.outside = r.outside || hasOutside(results)
 	rejected := r.lastMark().Rejected
 	if rejected == agui.RejectedOutput || rejected == agui.RejectedMalformed || rejected == agui.RejectedEmpty {
 		return
@@ -230,10 +233,11 @@ func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 		r.c.Tools.RecordSkipped(called(call), result.Outcome)
 	}
 	content, stuck := r.repeats(call, result)
-	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: content}
+	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: content,
+		Metadata: about(result, p.Edited != "")}
 	err := r.emit(agui.Event{
 		Type: agui.ToolCallResult, MessageID: m.ID, ToolCallID: call.ID, Role: agui.RoleTool, Content: &m.Content,
-		Metadata: about(result, p.Edited != ""),
+		Metadata: m.Metadata,
 	})
 	if err != nil {
 		return agui.Message{}, err
@@ -251,6 +255,7 @@ func (r *run) callTool(ctx context.Context, p PendingCall, reports chan<- agui.E
 	}()
 	call := called(p.Call)
 	call.Approved, call.MayHaveRun, call.Progress = p.Approved, p.MayHaveRun, reporter(ctx, reports)
+	call.Before = func() tool.Conversation { return r.before(call.ID) }
 	if p.Edited != "" {
 		call.Arguments, call.Edited = p.Edited, true
 	}

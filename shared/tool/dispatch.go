@@ -129,7 +129,7 @@ func (d *Dispatcher) decide(ctx context.Context, c Call) (r Result) {
 	}
 	question := ""
 	if !c.Approved {
-		question = t.asks(json.RawMessage(c.Arguments))
+		question = t.asks(c)
 	}
 	switch {
 	case !d.count(t, c.ID):

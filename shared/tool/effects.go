@@ -32,10 +32,3 @@ func (t Tool) Idempotent() Tool {
 	t.effects.Idempotent = true
 	return t
 }
-
-// Outside returns a copy of the tool whose results hold text from outside of the deployment, such as a page of the web.
-// Such a text may try to instruct the model. The results say so in their metadata.
-func (t Tool) Outside() Tool {
-	t.outside = true
-	return t
-}

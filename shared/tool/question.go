@@ -21,10 +21,20 @@ func (t Tool) AskWhen(question func(args json.RawMessage) string) Tool {
 	return t
 }
 
-// asks returns the question to a person before a call with these arguments, or "" if the tool asks none.
-func (t Tool) asks(args json.RawMessage) string {
+// asks returns the question to a person before a call, or "" if the tool asks none.
+func (t Tool) asks(c Call) string {
+	args := json.RawMessage(c.Arguments)
 	if t.askWhen != nil {
 		if question := t.askWhen(args); question != "" {
+			return question
+		}
+	}
+	if t.askOutside != nil {
+		before := Conversation{Outside: true}
+		if c.Before != nil {
+			before = c.Before()
+		}
+		if question := t.askOutside(args, before); question != "" && before.Outside {
 			return question
 		}
 	}

@@ -41,6 +41,8 @@ type Call struct {
 	Edited     bool // Arguments are the person's, not the model's
 	MayHaveRun bool // a worker that died may have made the call
 
+	Before func() Conversation // what the model had read before it requested the call; nil: it is not known
+
 	// Progress receives the events about the call's progress, one at a time and none after the result; may be nil.
 	Progress func(agui.Event)
 }

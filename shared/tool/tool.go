@@ -29,12 +29,14 @@ type Tool struct {
 	effects  Effects
 	question string                            // the question to a person before each call
 	askWhen  func(args json.RawMessage) string // a question that depends on the arguments; may be nil
-	repeats  bool                              // equal calls in a row are useful
-	outside  bool                              // results hold text from outside of the deployment
-	origin   string                            // the source that provides the tool, such as mcp:github; "" if none does
-	limits   limits
-	check    func(args json.RawMessage) error
-	call     func(ctx context.Context, args json.RawMessage) (Output, error)
+	// a question if the model had read text from outside; may be nil
+	askOutside func(args json.RawMessage, before Conversation) string
+	repeats    bool   // equal calls in a row are useful
+	outside    bool   // results hold text from outside of the deployment
+	origin     string // the source that provides the tool, such as mcp:github; "" if none does
+	limits     limits
+	check      func(args json.RawMessage) error
+	call       func(ctx context.Context, args json.RawMessage) (Output, error)
 }
 
 // Define makes a tool from a handler. The JSON Schema of the arguments is derived from the struct In: a field is
