@@ -22,6 +22,7 @@ import (
 	"carrel/shared/model/scripted"
 	"carrel/shared/monitor"
 	"carrel/shared/store"
+	"carrel/shared/tool/fetch"
 	"carrel/shared/wire"
 )
 
@@ -81,7 +82,7 @@ func newFixture(t *testing.T, model engine.Model) *fixture {
 	r := &fixture{user: chattest.User(t, "auth0|alice"), edge: gatewaytest.NewEdge(t), log: &lockedBuffer{},
 		clock: &testClock{}}
 	table := gatewaytest.Table(t, store.Config{Limits: chat.DefaultLimits(), Now: r.clock.Now})
-	tools, err := sharedTools(time.Now)
+	tools, err := sharedTools(time.Now, fetch.Config{On: true, Loopback: true})
 	if err != nil {
 		t.Fatal(err)
 	}

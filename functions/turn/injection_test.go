@@ -47,7 +47,8 @@ func (r *fixture) asks(t *testing.T, run chat.RunID, text string, grants ...stri
 	return r.events(t)
 }
 
-// forbid adds three working tools to the deployment that no user is granted. executed counts their calls.
+// forbid adds three working tools to the deployment that no user is granted. executed counts their calls. It also adds
+// the tool remember.
 func (r *fixture) forbid(t *testing.T, says string) (executed *atomic.Int64) {
 	t.Helper()
 	executed = new(atomic.Int64)
@@ -64,10 +65,16 @@ func (r *fixture) forbid(t *testing.T, says string) (executed *atomic.Int64) {
 	}) (string, error) {
 		return gives()
 	})
-	registry, err4 := r.tools.With(read, export, shell)
+	remember, err6 := tool.Define("remember", "Remembers.", "memory", func(context.Context, struct {
+		Text string `json:"text"`
+	}) (string, error) {
+		return "Remembered.", nil
+	})
+	remember = remember.AskOutside(func(json.RawMessage, tool.Conversation) string { return "May it be remembered?" })
+	registry, err4 := r.tools.With(read, export, shell, remember)
 	assistant, err5 := r.agents.Agent("", nil)
-	assistant.Tools = append(assistant.Tools, "users_read", "notes_export", "shell")
-	for _, err := range []error{err1, err2, err3, err4, err5} {
+	assistant.Tools = append(assistant.Tools, "users_read", "notes_export", "shell", "remember")
+	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,6 +170,7 @@ func (r *fixture) obey(t *testing.T, i tooltest.Injection, n int, secret string,
 	bob.asks(t, "bobs", "/say "+secret)
 	before := bob.book(t)
 	bob.edge.Frames(bob.window()) // takes them
+	i = i.Served(t)
 	i = i.Against(tooltest.Other{User: fmt.Sprintf("auth0|u%d#", n), Key: bob.user.Key(), Thread: "t", Run: "bobs"})
 	for _, text := range i.Notes {
 		if _, err := alice.store.SaveNote(t.Context(), text); err != nil {

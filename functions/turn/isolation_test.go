@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,7 +68,13 @@ func (r *fixture) isolationViolations(t *testing.T, name string, c tooltest.Case
 	t.Helper()
 	names := collidingNames()
 	secret := func(i int) string { return fmt.Sprintf("secret-%d-", i) }
-	fill := func(i int, text string) string { return strings.ReplaceAll(text, "$MINE", secret(i)) }
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.URL)
+	}))
+	defer page.Close()
+	fill := func(i int, text string) string {
+		return strings.NewReplacer("$MINE", secret(i), "$PAGE", page.URL).Replace(text)
+	}
 	var users []*fixture
 	var before []string
 	for i, user := range names {

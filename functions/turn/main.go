@@ -40,7 +40,7 @@ func build(env *boot.Env) *handler {
 	env.Check(err)
 	registry, err := agent.NewRegistry(set, modelsOf(env, awsenv.Streaming(c), now, log))
 	env.Check(err)
-	tools, err := sharedTools(now)
+	tools, err := sharedTools(now, webOf(env))
 	env.Check(err)
 	tables := usercreds.New(c, env.RequireRole("USER_ROLE"), config)
 	return &handler{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,22 +18,27 @@ import (
 	"carrel/shared/tool/ask"
 	"carrel/shared/tool/calculator"
 	"carrel/shared/tool/clock"
+	"carrel/shared/tool/fetch"
 	"carrel/shared/tool/notes"
 )
 
 // sharedTools makes the tools that hold no data of a user. All runs share them. Together with userTools they are the
-// tools of agents.Grants.
-func sharedTools(now func() time.Time) (*tool.Registry, error) {
+// tools of agents.Grants, of which a deployment may lack fetch.
+func sharedTools(now func() time.Time, web fetch.Config) (*tool.Registry, error) {
 	calculate, err1 := calculator.New()
 	tellTime, err2 := clock.New(now)
 	question, err3 := ask.New()
 	prices, err4 := facts.Parse(agents.Models())
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	readPage, err5 := fetch.New(web)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 	more, err := own.Tools(func(model string) (own.Price, bool) { return priceOf(prices, model) })
 	if err != nil {
 		return nil, err
+	}
+	if web.On {
+		more = append(more, readPage)
 	}
 	return tool.NewRegistry(append(more, calculate, tellTime, question)...)
 }
@@ -76,6 +82,9 @@ func (t *turn) ownRegistry() (*tool.Registry, error) {
 // dispatcher makes the run's dispatcher, its only way to the tools that the patterns select. It counts the calls of
 // previous attempts.
 func (t *turn) dispatcher(s start, registry *tool.Registry, patterns []string) (*tool.Dispatcher, error) {
+	if _, on := registry.Grant(fetch.Name); !on { // the agent may name it, and the deployment decides
+		patterns = slices.DeleteFunc(slices.Clone(patterns), func(name string) bool { return name == fetch.Name })
+	}
 	names, err := registry.Match(patterns...)
 	if err != nil {
 		return nil, err

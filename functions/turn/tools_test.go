@@ -11,6 +11,7 @@ import (
 	"carrel/shared/monitor"
 	"carrel/shared/store"
 	"carrel/shared/tool"
+	"carrel/shared/tool/fetch"
 )
 
 // Each call has one audit record in the function's log, allowed or not, with user, run, call, tool and outcome. A
@@ -161,4 +162,19 @@ func TestTools_CallLimitOverAttempts(t *testing.T) {
 	}
 	t.Attr("figure", fmt.Sprintf("a limit of 2: %v without, and %v with a worker that died behind the first",
 		undisturbed, got))
+}
+
+// A deployment that does not turn the tool fetch on has agents that name it, and none of their runs has it.
+func TestTools_WebFetchOff(t *testing.T) {
+	r := newFixture(t, fast())
+	tools, err := sharedTools(r.now, fetch.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.tools = tools
+	events := r.asks(t, "r1", `/call fetch {"url":"https://example.com/"}`, "fetch")
+	got, _ := outcomes(events)
+	if !slices.Equal(got, []tool.Outcome{tool.Unknown}) || events[len(events)-1].Type != agui.RunFinished {
+		t.Errorf("the call got %v, and the run ended with %+v", got, events[len(events)-1])
+	}
 }

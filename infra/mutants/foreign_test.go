@@ -47,6 +47,53 @@ func foreignToolGuards() []guard {
 	}
 }
 
+// outsideGuards let a person decide about calls that a text from outside may have led to.
+func outsideGuards() []guard {
+	const outside, fetch, get = "shared/engine/outside.go", "shared/tool/fetch/fetch.go",
+		"shared/tool/internal/guardedhttp/get.go"
+	return []guard{
+		{
+			name: "outside: a question after text from outside is asked", file: "shared/tool/question.go",
+			test: "./shared/tool TestTool_AskOutside",
+			from: `question != "" && before.Outside {`, to: `question == "-" && before.Outside {`,
+		},
+		{
+			name: "outside: an unknown conversation may hold text from outside", file: "shared/tool/question.go",
+			test: "./shared/tool TestTool_AskOutside",
+			from: `before := Conversation{Outside: true}`, to: `before := Conversation{}`,
+		},
+		{
+			name: "outside: a result of this run counts", file: "shared/engine/run.go",
+			test: "./shared/engine TestRun_AskOutside",
+			from: `r.outside = r.outside || hasOutside(results)`, to: `r.outside = r.outside && hasOutside(results)`,
+		},
+		{
+			name: "outside: the next worker asks about the same calls", file: outside,
+			test: "./shared/engine TestPendingCall_AskOutside",
+			from: `!requested && agui.MarksOf`, to: `agui.MarksOf`,
+		},
+		{
+			name: "outside: a text of an earlier run counts", file: outside,
+			test: "./shared/engine TestPendingCall_AskOutside",
+			from: `agui.MarksOf(m.Metadata).Outside:`, to: `agui.MarksOf(m.Metadata).Edited:`,
+		},
+		{
+			name: "outside: a page is marked", row: "D4", file: fetch, test: "./functions/turn TestInjection",
+			from: `t.ReadOnly().Outside().Deadline`, to: `t.ReadOnly().Deadline`,
+		},
+		{
+			name: "outside: a page cannot send a run to another host", row: "D4", file: fetch,
+			test: "./functions/turn TestInjection",
+			from: `err != nil || c.allows(host) ||`, to: `err != nil || c.allows(host) || host != "" ||`,
+		},
+		{
+			name: "outside: a redirect to another host is not followed", row: "D4", file: get,
+			test: "./shared/tool/internal/guardedhttp TestGet_Redirects",
+			from: `return http.ErrUseLastResponse`, to: `return nil`,
+		},
+	}
+}
+
 // guardedGuards keep a request that a user, a model or a page chooses away from everything but public addresses.
 func guardedGuards() []guard {
 	const file, test = "shared/tool/internal/guardedhttp/guardedhttp.go", "./shared/tool/internal/guardedhttp "

@@ -6,7 +6,7 @@ import "slices"
 func toolsGuards() []guard {
 	return slices.Concat(callGuards(), callLimitGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(),
 		approvalGuards(),
-		visibleGuards(), foreignToolGuards(), guardedGuards(), mcpGuards())
+		visibleGuards(), foreignToolGuards(), outsideGuards(), guardedGuards(), mcpGuards())
 }
 
 func callGuards() []guard {

@@ -35,7 +35,7 @@ func besides() map[string][]string {
 		"shared/tool":               {"github.com/google/jsonschema-go/jsonschema"},
 		"shared/internal/principal": {"log/slog"}, // how a user is logged: as a hash
 		// the network, behind a guard that refuses private addresses
-		"shared/tool/internal/guardedhttp": {"net", "net/http", "net/netip", "net/url", "syscall"},
+		"shared/tool/internal/guardedhttp": {"mime", "net", "net/http", "net/netip", "net/url", "syscall"},
 	}
 }
 

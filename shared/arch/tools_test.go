@@ -12,13 +12,18 @@ import (
 // no user.
 func toolMay() map[string][]string {
 	return map[string][]string{
-		module + "/shared/tool":     {"Tool", "Define", "Error", "InputError", "IdempotencyKey", "UserTexts"},
+		module + "/shared/tool": {"Tool", "Define", "Error", "InputError", "IdempotencyKey", "UserTexts",
+			"Conversation"},
 		module + "/shared/chat":     {"Note", "ErrNotFound", "ErrFull"},
 		module + "/shared/chars":    {"Blank", "HeadPoints"},
-		module + "/shared/visible":  {"Hidden"},
+		module + "/shared/visible":  {"Hidden", "StripHidden"},
 		module + "/shared/sametext": {"Fold", "Key"},
+		network:                     {"New", "Config", "Get", "Page", "Host", "ErrRefused", "ErrNoHost"},
 	}
 }
+
+// network is the package through which a tool reaches public addresses. The one tool that may is shared/tool/fetch.
+const network = module + "/shared/tool/internal/guardedhttp"
 
 // sources returns the packages that provide the tools of other servers. They hold a run's user context, because they
 // act as its user, and they reach the network.
@@ -52,7 +57,7 @@ func toolRule(tr tree) []string {
 			if !strings.HasPrefix(imp, module+"/") {
 				continue
 			}
-			if _, ok := toolMay()[imp]; !ok {
+			if _, ok := toolMay()[imp]; !ok || imp == network && f.dir() != "shared/tool/fetch" {
 				found = append(found,
 					fmt.Sprintf("%s imports %s: a tool receives its user's data through an interface of its own",
 						f.path,
@@ -117,6 +122,7 @@ func TestTools_NoUsers(t *testing.T) {
 		"usercontext: a tool receives":   in(`"carrel/shared/usercontext"`, "func New(uc *usercontext.Context) {}"),
 		"principal: a tool receives":     in(`_ "carrel/shared/internal/principal"`, ""),
 		"gateway: a tool receives":       in(`_ "carrel/shared/gateway"`, ""),
+		"guardedhttp: a tool receives":   in(`_ "carrel/shared/tool/internal/guardedhttp"`, ""),
 		"own/diary/a.go:3: a tool names chat.User": "-- agents/own/diary/a.go --\npackage diary\nimport " +
 			"\"carrel/shared/chat\"\nvar x chat.User\n",
 		"a tool names tool.Dispatcher": in(`"carrel/shared/tool"`, "func New(d *tool.Dispatcher) {}"),

@@ -34,6 +34,7 @@ func Grants() []Grant {
 			{"notes_clear", destructive},
 		}},
 		{Name: "ask", Title: "Ask you something", Tools: []Tool{{"ask", readOnly}}},
+		{Name: "fetch", Title: "Read pages of the web", Tools: []Tool{{"fetch", readOnly}}},
 	}
 }
 

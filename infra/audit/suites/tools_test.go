@@ -138,7 +138,9 @@ func (a toolUsers) inject(i tooltest.Injection, name string, other *testkit.User
 // AUDIT set, all conversations are carried out.
 func TestTools_Injections(t *testing.T) {
 	t.Attr("row", "D4: the tools over the whole stack, with tokens of fewer grants")
-	s := kit.Start(t, stack.Config{})
+	s := kit.Start(t, stack.Config{
+		Parameters: map[string]string{"WebFetch": "on"}, TurnEnv: map[string]string{"WEB_FETCH_LOOPBACK": "1"},
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	a := toolUsers{t, s.Endpoints(), ctx}
@@ -157,7 +159,7 @@ func TestTools_Injections(t *testing.T) {
 	var calls []toolCall
 	frames, foreign := 0, 0
 	for n, i := range all {
-		c, f, words := a.inject(i.Against(other), fmt.Sprintf("%s-%d", bob.Name, n), bob)
+		c, f, words := a.inject(i.Served(t).Against(other), fmt.Sprintf("%s-%d", bob.Name, n), bob)
 		calls, frames, foreign = append(calls, c...), frames+f, foreign+words
 	}
 	after := a.run(bob, "/call notes_list {}", "notes").State()

@@ -20,7 +20,7 @@ var cases []byte
 // Case is the test data of one tool: its isolation case, and arguments by which an attacker asks for a victim's data.
 // cases.txtar describes the fields.
 type Case struct {
-	Call    string   // the arguments of the call; $MINE is the caller's secret
+	Call    string   // the arguments of the call; $MINE is the caller's secret, $PAGE an address
 	Says    string   // a part of the result
 	Leaves  int      // the number of notes that the caller has afterwards
 	Attacks []string // $VICTIM is the victim's name

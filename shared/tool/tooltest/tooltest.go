@@ -4,6 +4,9 @@ package tooltest
 
 import (
 	_ "embed"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,6 +27,7 @@ type Injection struct {
 	Stack  bool           // it needs only the built-in tools
 	Grants []string       // the grants of the user's token
 	Notes  []string       // the user's notes before the conversation, oldest first
+	Page   string         // what a page of the web says; "": no page is served
 	Script string         // the script of the model
 	Gets   []tool.Outcome // the expected outcomes of the calls
 }
@@ -58,6 +62,8 @@ func (i *Injection) add(tb testing.TB, key, text string) {
 		i.Grants = strings.Fields(text)
 	case "note":
 		i.Notes = append(i.Notes, text)
+	case "page":
+		i.Page += text + "\n"
 	case "says":
 		i.Script += text + "\n"
 	case "gets":
@@ -67,6 +73,27 @@ func (i *Injection) add(tb testing.TB, key, text string) {
 	default:
 		tb.Fatalf("injections.txtar, %s: unknown field %q", i.Name, key)
 	}
+}
+
+// Served returns the conversation with the addresses of its page filled in, which a server on this machine then serves
+// until the test ends.
+func (i Injection) Served(tb testing.TB) Injection {
+	if i.Page == "" {
+		return i
+	}
+	page := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == strings.TrimPrefix(page, "http://") {
+			fmt.Fprint(w, i.Page)
+			return
+		}
+		tb.Errorf("%s: a request to %s%s", i.Name, r.Host, r.URL)
+	}))
+	tb.Cleanup(server.Close)
+	page = server.URL
+	addresses := strings.NewReplacer("$PAGE", page, "$ELSEWHERE", strings.Replace(page, "127.0.0.1", "localhost", 1))
+	i.Page, i.Script = addresses.Replace(i.Page), addresses.Replace(i.Script)
+	return i
 }
 
 // named replaces the notation {U+0000} by the character.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -76,7 +77,8 @@ func TestControl_Addresses(t *testing.T) {
 			t.Errorf("%s beside the runtime on port 9001: %v", address, err)
 		}
 	}
-	if err := (Config{}).control(t.Context(), "unix", "/tmp/socket", nil); !errors.Is(err, ErrRefused) {
+	socket := filepath.Join(t.TempDir(), "socket")
+	if err := (Config{}).control(t.Context(), "unix", socket, nil); !errors.Is(err, ErrRefused) {
 		t.Errorf("a unix socket: %v", err)
 	}
 	t.Attr("figure", fmt.Sprintf("%d addresses refused", len(refused)))
