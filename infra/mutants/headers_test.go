@@ -31,7 +31,7 @@ func headerGuards() []guard {
     for`, to: `    for`,
 		},
 		{
-			name: "headers: a message's metadata stays with its run", file: "web/client/src/agui-ids.ts",
+			name: "headers: a message's metadata stays with its run", file: "web/client/src/stock-ids.ts",
 			test: adapterTest,
 			from: `metadata: { ...stock.metadata, carrel }`, to: `metadata: { carrel }`,
 		},

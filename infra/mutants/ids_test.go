@@ -23,33 +23,32 @@ func adapterIDGuards() []guard {
 		},
 		{
 			name: "agui: a stock client is shown its own ids, live", file: "web/client/src/agui.ts", test: test,
-			from: `return withStockIds(event) as unknown`, to: `return event as unknown`,
+			from: `return ("input" in event ? withStockIds(event) : event) as unknown`, to: `return event as unknown`,
 		},
 		{
-			name: "agui: a stock client is shown its own ids, restated", file: "web/client/src/agui.ts", test: test,
-			from: `.map((one) => toRestored(one, thread?.runs)) }`, to: ` }`,
+			name: "agui: a stock client is shown its own ids, restated", file: "web/client/src/restate.ts", test: test,
+			from: `.map((one) => toRestored(one, runs)) }`, to: ` }`,
 		},
 		{
-			name: "agui: a message that was sent is not sent again", file: "web/client/src/agui-input.ts", test: test,
+			name: "agui: a message that was sent is not sent again", file: "web/client/src/stock-input.ts", test: test,
 			from: `[[message.id, message], [toStock(message).id, message]]`, to: `[[message.id, message]]`,
 		},
 		{
-			name: "agui: an edited message is not appended", file: "web/client/src/agui-input.ts", test: test,
+			name: "agui: an edited message is not appended", file: "web/client/src/stock-input.ts", test: test,
 			from: `if ([...shown].some((id) => !given.has(id))) throw`, to: `if (shown.size < 0) throw`,
 		},
 		{
-			name: "agui: a message keeps its text", file: "web/client/src/agui-input.ts", test: test,
+			name: "agui: a message keeps its text", file: "web/client/src/stock-input.ts", test: test,
 			from: `textOf(message) !== before.content`, to: `textOf(message) === ""`,
 		},
 		{
-			name: "agui: content that cannot be carried is refused by name", file: "web/client/src/agui-input.ts",
+			name: "agui: content that cannot be carried is refused by name", file: "web/client/src/stock-input.ts",
 			test: test,
 			from: `if (!isEmpty(value)) throw`, to: `if (isEmpty(name)) throw`,
 		},
 		{
-			name: "agui: a run whose thread is left ends its promise", file: "web/client/src/agui.ts", test: test,
-			from: `this.client.state.thread?.threadId !== run.threadId) return elsewhere`,
-			to:   `run.threadId === "") return elsewhere`,
+			name: "agui: a run whose thread is left ends its promise", file: "web/client/src/follow.ts", test: test,
+			from: `const elsewhere = thread?.threadId !== threadId;`, to: `const elsewhere = threadId === "";`,
 		},
 	}
 }

@@ -2,30 +2,24 @@ import { AbstractAgent, EventType, isInterruptExpired } from "@ag-ui/client";
 import type { AgentCapabilities, AgentConfig, BaseEvent, RunAgentInput } from "@ag-ui/client";
 import { Observable } from "rxjs";
 import type { Subscriber } from "rxjs";
-import { toRestored, toStock, withStockIds } from "./agui-ids.ts";
-import { newMessages, refuseUncarried } from "./agui-input.ts";
+import { toStock, withStockIds } from "./stock-ids.ts";
 import type { CarrelClient } from "./client.ts";
 import { RefusedError } from "./contract.ts";
 import type { RunOptions } from "./contract.ts";
-import type { AgentEvent, Interrupt, Resume } from "./events.ts";
+import type { AgentEvent, Resume } from "./events.ts";
+import { follow, LOST } from "./follow.ts";
+import { askedBy } from "./interrupts.ts";
 import { timedId } from "./ids.ts";
-import type { ThreadState } from "./state.ts";
-import { earlierTries } from "./tries.ts";
+import { restate, snapshot } from "./restate.ts";
+import type { MessagesSnapshot } from "./restate.ts";
+import { newMessages, NOTHING_NEW, refuseFields } from "./stock-input.ts";
+import type { StockMessage } from "./stock-input.ts";
 
 export interface CarrelAgentConfig extends AgentConfig {
   /** A connected client. The agent opens its thread on it, so each agent needs a client of its own. */
   readonly client: CarrelClient;
   /** The server's agent, and the policy for a message to a busy thread. */
   readonly run?: RunOptions;
-}
-
-interface Followed {
-  readonly threadId: string;
-  readonly runId: string;
-  /** The server has reported that the run has ended. */
-  over?: boolean;
-  /** Ends the stream if no further event can arrive. */
-  check?: () => void;
 }
 
 /**
@@ -59,21 +53,17 @@ export class CarrelAgent extends AbstractAgent {
 
   override run(input: RunAgentInput): Observable<BaseEvent> {
     return new Observable((out) => {
-      const { threadId } = input;
-      refuseUncarried(input);
+      const { threadId, tools, context, state, forwardedProps } = input;
+      refuseFields({ tools, context, state, forwardedProps });
       this.client.open(threadId);
       const runId = this.runId(input);
-      const messages = newMessages(input, runId, this.client.state.thread?.messages ?? [], this.shownIn(threadId));
+      const messages = newMessages(input.messages as readonly StockMessage[], runId, this.client.state.thread?.messages ?? [], this.shownIn(threadId));
       const resume = this.answers(input, messages.length > 0);
-      if (messages.length === 0 && resume.length === 0) throw new Error("There is no new message of the user to send, and no answer.");
-      const run: Followed = { threadId, runId };
-      const stop = this.follow(run, out);
+      if (messages.length === 0 && resume.length === 0) throw new Error(NOTHING_NEW);
+      const { stop, requested } = this.follow(threadId, runId, out);
       this.client.run(runId, messages, resume.length > 0 ? { threadId, resume } : undefined, this.options);
       for (const message of messages) this.shownIn(threadId).add(toStock(message).id);
-      this.client.settled(runId).then((state) => {
-        run.over = state === "ended";
-        run.check?.();
-      }, (error: unknown) => {
+      requested().catch((error: unknown) => {
         out.next(runError(error instanceof Error ? error.message : String(error), error instanceof RefusedError ? error.code : "internal"));
         out.complete();
       });
@@ -91,27 +81,16 @@ export class CarrelAgent extends AbstractAgent {
         if (thread?.threadId !== input.threadId) {
           unwatch();
           out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
-          out.next(runError(ELSEWHERE, "elsewhere"));
+          out.next(runError(LOST.elsewhere, "elsewhere"));
           return out.complete();
         }
         if (!thread.loaded || thread.lagging) return;
         unwatch();
         for (const message of thread.messages) if (message.role === "user") this.shownIn(thread.threadId).add(toStock(message).id);
+        for (const event of restate(this.client, input.threadId, input.runId)) out.next(toEvent(event));
         const running = this.client.running();
-        if (!running) {
-          out.next({ type: EventType.RUN_STARTED, threadId: input.threadId, runId: input.runId } as BaseEvent);
-          out.next(snapshot(thread));
-          const outcome = thread.interrupts.length > 0 ? { type: "interrupt", interrupts: thread.interrupts } : { type: "success" };
-          out.next({ type: EventType.RUN_FINISHED, threadId: input.threadId, runId: input.runId, outcome } as BaseEvent);
-          return out.complete();
-        }
-        const [first, ...rest] = running.events;
-        // With its input, RUN_STARTED would put the user's message before the messages of the snapshot.
-        const { input: runInput, ...bare } = first!;
-        out.next(toEvent(bare));
-        out.next(snapshot(thread, [...running.before, ...runInput?.messages ?? []]));
-        for (const event of rest) out.next(toEvent(event));
-        stop = this.follow({ threadId: input.threadId, runId: running.runId }, out);
+        if (!running) return out.complete();
+        ({ stop } = this.follow(input.threadId, running.runId, out));
       };
       const unwatch = this.client.subscribe(begin);
       begin();
@@ -164,57 +143,29 @@ export class CarrelAgent extends AbstractAgent {
   }
 
   /** Emits the run's events until its last one. */
-  private follow(run: Followed, out: Subscriber<BaseEvent>): () => void {
-    this.following = run.runId;
-    let started = false;
-    const unlisten = this.client.onEvent(({ threadId, runId, event }) => {
-      if (threadId !== run.threadId || runId !== run.runId) return;
-      started = true;
-      out.next(toEvent(event));
-      if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") out.complete();
+  private follow(threadId: string, runId: string, out: Subscriber<BaseEvent>): { stop: () => void; requested: () => Promise<void> } {
+    this.following = runId;
+    const { stop, requested } = follow(this.client, { threadId, runId }, {
+      event: (event) => {
+        out.next(toEvent(event));
+        if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") out.complete();
+      },
+      // RUN_ERROR, because nobody may invent a RUN_FINISHED.
+      lost: (why, started) => {
+        if (!started) out.next({ type: EventType.RUN_STARTED, threadId, runId } as BaseEvent);
+        if (why === "unseen") out.next(toEvent(snapshot(this.client)));
+        out.next(runError(LOST[why], why));
+        out.complete();
+      },
     });
-    run.check = (): void => {
-      if (!out.closed && this.client.state.thread?.threadId !== run.threadId) return elsewhere(out, run, started);
-      // Events of an ended run can still arrive only while the view lags.
-      const over = this.client.hasEnded(run.runId) || (run.over && !this.client.state.thread?.lagging);
-      if (!out.closed && over) unseen(out, run, this.client, started);
-    };
-    const unwatch = this.client.subscribe(run.check);
-    return () => {
-      unlisten();
-      unwatch();
-      if (this.following === run.runId) this.following = undefined;
+    return {
+      requested,
+      stop: () => {
+        stop();
+        if (this.following === runId) this.following = undefined;
+      },
     };
   }
-}
-
-const ELSEWHERE = "The client has opened another thread, so this run cannot be followed here any more. It goes on.";
-
-/** The client has opened another thread: the run continues, but its events no longer arrive here. */
-function elsewhere(out: Subscriber<BaseEvent>, run: Followed, started: boolean): void {
-  if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
-  out.next(runError(ELSEWHERE, "elsewhere"));
-  out.complete();
-}
-
-/** The run has ended but its last event was missed: emits RUN_ERROR instead of an invented RUN_FINISHED. */
-function unseen(out: Subscriber<BaseEvent>, run: { threadId: string; runId: string }, client: CarrelClient, started: boolean): void {
-  if (!started) out.next({ type: EventType.RUN_STARTED, threadId: run.threadId, runId: run.runId } as BaseEvent);
-  out.next(snapshot(client.state.thread));
-  out.next(runError("The run ended before its events could be followed. The messages are complete.", "unseen"));
-  out.complete();
-}
-
-/** The run that has opened the interrupt. */
-function askedBy({ metadata }: Interrupt): unknown {
-  const carrel = metadata?.carrel;
-  return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
-}
-
-/** The messages without earlier tries at an answer, which a stock client would show beside it. */
-function snapshot(thread: ThreadState | undefined, messages = thread?.messages ?? []): BaseEvent {
-  const tries = earlierTries(messages);
-  return { type: EventType.MESSAGES_SNAPSHOT, messages: messages.filter(({ id }) => !tries.has(id)).map((one) => toRestored(one, thread?.runs)) } as BaseEvent;
 }
 
 function runError(message: string, code: string): BaseEvent {
@@ -222,6 +173,6 @@ function runError(message: string, code: string): BaseEvent {
 }
 
 /** The server's events have AG-UI's types, which the compiler cannot know. */
-function toEvent(event: AgentEvent): BaseEvent {
-  return withStockIds(event) as unknown as BaseEvent;
+function toEvent(event: AgentEvent | MessagesSnapshot): BaseEvent {
+  return ("input" in event ? withStockIds(event) : event) as unknown as BaseEvent;
 }

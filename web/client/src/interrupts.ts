@@ -10,6 +10,12 @@ export function refuse({ id }: Interrupt): Resume {
   return { interruptId: id, status: "cancelled" };
 }
 
+/** The run that has opened the interrupt. */
+export function askedBy({ metadata }: Interrupt): unknown {
+  const carrel = metadata?.carrel;
+  return typeof carrel === "object" && carrel !== null && "runId" in carrel ? carrel.runId : undefined;
+}
+
 /** The open interrupts of one thread. */
 export class Interrupts {
   #open: readonly Interrupt[] = [];
