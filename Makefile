@@ -20,7 +20,7 @@ PAGE := web/dist/index.html
 AIMOCK := infra/models/node_modules/.package-lock.json
 MCP := infra/mcp/node_modules/.package-lock.json
 WEB := web/node_modules/.package-lock.json
-WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -print 2>/dev/null)
+WEB_SOURCES := $(shell find web -path '*/node_modules' -prune -o -path web/dist -prune -o -path web/e2e -prune -o -path web/clients -prune -o -type f -print 2>/dev/null)
 
 .PHONY: audit kills help run test check chat ops build clean meters bench verify-aws stack test-go test-page test-web test-browser check-go check-web check-template built deploy
 
@@ -134,7 +134,7 @@ audit: $(ENGINE) $(WEB) .carrel/sam/bin/sam ## the isolation audit: the scorecar
 	@.carrel/bin/scorecard -size $(if $(QUICK),quick,$(if $(FULL),full,normal)) -rows '$(ROWS)'
 
 clean: ## remove all builds and the local state
-	rm -rf .carrel web/dist web/node_modules infra/local/dynamodb/node_modules .aws-sam
+	rm -rf .carrel web/dist web/node_modules web/clients/dist web/clients/node_modules infra/local/dynamodb/node_modules .aws-sam
 
 # The local stack's own program. It has the functions' flags, so that shared packages are compiled once.
 stack:
@@ -217,9 +217,22 @@ test-browser: stack $(PAGE) $(ENGINE)
 	  $(call missing,the page in a browser: it needs Chromium (Debian: apt-get install chromium)); \
 	fi
 
-.PHONY: test-package
-test-package: stack $(PAGE) $(ENGINE) ## the npm client as it is published, installed beside CopilotKit, on a stack of its own (needs the npm registry)
-	@PORT=0 GATEWAY_PORT=0 STATE=.carrel/package FRESH=1 $(STACK) -- env ENDPOINTS=$(CURDIR)/.carrel/package/endpoints.json node web/package-test/run.mjs
+# The front ends are installed apart from the page, whose own install stays small.
+CLIENTS := web/clients/node_modules/.package-lock.json
+$(CLIENTS): web/clients/package-lock.json
+	@echo "installing the front ends of other authors (once, 230 MB)" >&2
+	@npm ci --prefix web/clients --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
+
+.PHONY: test-clients
+test-clients: stack $(PAGE) $(ENGINE) $(CLIENTS) ## the npm client as it is published, under stock front ends in a browser (needs the npm registry; UPDATE=1 writes the table of docs/clients.md)
+	@if [ -n "$(CHROMIUM)" ]; then \
+	  node web/clients/pack.mjs && npm run check --prefix web/clients --silent && npm run build --prefix web/clients --silent >/dev/null && \
+	  CHROMIUM=$(CHROMIUM) PORT=0 GATEWAY_PORT=0 STATE=.carrel/clients FRESH=1 $(STACK) -- npm test --prefix web/clients --silent && \
+	  node web/clients/table.mjs $(if $(UPDATE),,check); \
+	else \
+	  $(call missing,the stock front ends in a browser: they need Chromium (Debian: apt-get install chromium)); \
+	fi
 
 # The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md. A server
 # uses one core, so half of the isolation suite, which takes longest, gets one of its own.
