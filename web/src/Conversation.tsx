@@ -87,11 +87,7 @@ export function Conversation({ client, thread, agents, drafts, phone, onFault }:
     queue: { items: [], steerItems: [], enqueue: append, steer: append, move: () => {}, edit: () => {}, remove: () => {} },
   });
   const { composer } = runtime.thread;
-  useEffect(() => {
-    const draft = drafts.get(thread.threadId);
-    if (draft) composer.setText(draft);
-    return composer.subscribe(() => drafts.put(thread.threadId, composer.getState().text));
-  }, [composer, drafts, thread.threadId]);
+  useEffect(() => drafts.bind(thread.threadId, composer), [composer, drafts, thread.threadId]);
   return (
     <AssistantRuntimeProvider runtime={runtime}>
       <Stop value={stop}>

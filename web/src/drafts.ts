@@ -1,6 +1,13 @@
 /** Begins the key of every draft, of every user. */
 const ALL = "carrel.draft.";
 
+/** The text field of a thread. */
+interface Composer {
+  getState(): { readonly text: string };
+  setText(text: string): void;
+  subscribe(changed: () => void): () => void;
+}
+
 /**
  * The unsent text of a user, by thread. Drafts live as long as the window, so a reload or a new sign-in of the same user
  * loses none. They belong to one user: when another user signs in, they are removed.
@@ -25,6 +32,22 @@ export class Drafts {
     } catch {
       // The browser's storage is full. The text stays in the composer, and only a reload would lose it.
     }
+  }
+
+  /**
+   * Puts a thread's draft into its composer, and keeps each later text of the composer. Returns a function that ends this. A
+   * notice of the composer without another text changes nothing: one may follow the page's last event, which has kept the
+   * unsent messages as a draft.
+   */
+  bind(threadId: string, composer: Composer): () => void {
+    let last = this.get(threadId);
+    if (last) composer.setText(last);
+    return composer.subscribe(() => {
+      const { text } = composer.getState();
+      if (text === last) return;
+      last = text;
+      this.put(threadId, text);
+    });
   }
 
   /** Removes all drafts, when the user signs out. */

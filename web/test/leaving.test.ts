@@ -51,3 +51,23 @@ it("keeps drafts for their author, and removes them when another person signs in
   new Drafts("alice");
   expect(JSON.stringify(sessionStorage)).not.toContain("other");
 });
+
+it("keeps the draft that a page stored when it was left, whatever the composer reports then", () => {
+  const drafts = new Drafts("alice");
+  let text = "", changed = (): void => {};
+  const composer = {
+    getState: () => ({ text }), setText: (to: string) => { text = to; changed(); },
+    subscribe: (listener: () => void) => { changed = listener; return () => {}; },
+  };
+  drafts.bind("t.1", composer);
+  composer.setText("question");
+  expect(drafts.get("t.1")).toBe("question");
+  composer.setText(""); // it was sent
+  expect(drafts.get("t.1")).toBe("");
+  drafts.put("t.1", "question"); // the page is left, and the message has no answer
+  changed();
+  expect(drafts.get("t.1")).toBe("question");
+  const next = { ...composer, getState: () => ({ text }), setText: vi.fn() };
+  drafts.bind("t.1", next);
+  expect(next.setText).toHaveBeenCalledWith("question");
+});
