@@ -254,8 +254,8 @@ func TestDeploy_LossOfData(t *testing.T) {
 	}
 	o.account.Replaces = []string{"Table"}
 	s.set(t, o.account)
-	const want = "these changes would delete or replace Table (AWS::DynamoDB::Table), with all that it holds, and the " +
-		"stack policy forbids that. Nothing was changed."
+	const want = "these changes would delete or replace Table (AWS::DynamoDB::Table), with all that it holds, and " +
+		"the stack policy forbids that. Nothing was changed."
 	o = s.deploy(t, "y\n")
 	o.says(t, "~ Table                        AWS::DynamoDB::Table   (replaced)", want)
 	if made := o.stack(t, "eu-central-1/carrel"); !o.failed || made.Set != nil ||

@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 // fakes is the environment variable that names the binary of the fakes.
 const fakes = "DEPLOY_FAKES"
 
-// withFakes runs the tests with a binary of the fakes. It is built without the race detector, whose programs take half a
-// second to start: a deploy starts dozens.
+// withFakes runs the tests with a binary of the fakes. It is built without the race detector, whose programs take half
+// a second to start: a deploy starts dozens.
 func withFakes(m *testing.M) int {
 	folder, err := os.MkdirTemp("", "fakes")
 	if err != nil {

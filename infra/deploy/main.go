@@ -1,5 +1,5 @@
-// Command deploy deploys the stack and then the page. make deploy runs it in the repository's root. SAM builds and packages
-// the functions. The AWS CLI makes a change set, executes it and waits for it.
+// Command deploy deploys the stack and then the page. make deploy runs it in the repository's root. SAM builds and
+// packages the functions. The AWS CLI makes a change set, executes it and waits for it.
 //
 //	SAM           the SAM CLI
 //	PARAMETERS    the template's parameters: "Issuer=https://… Audience=…"; one that is not given keeps its value

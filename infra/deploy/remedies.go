@@ -38,11 +38,11 @@ func remedies() []remedy {
 		{`(?i)is not authorized to perform|AccessDenied|UnauthorizedOperation`,
 			"You lack a right. infra/deploy/policy.json has all rights that make deploy needs"},
 		{`(?i)log group.*already exists|AWS::Logs::LogGroup.*already exists`,
-			"An earlier stack of this name left its logs. Remove them with aws logs delete-log-group --log-group-name " +
-				"NAME, or choose another name with CARREL_STACK"},
+			"An earlier stack of this name left its logs. Remove them with aws logs delete-log-group " +
+				"--log-group-name NAME, or choose another name with CARREL_STACK"},
 		{`(?i)already exists`,
-			"The name is taken in this account. Choose another name with CARREL_STACK, or remove the resource of that " +
-				"name"},
+			"The name is taken in this account. Choose another name with CARREL_STACK, or remove the resource of " +
+				"that name"},
 		{`(?i)tenan(t|cy).*not (supported|available)`,
 			"Lambda has no tenant isolation in this Region. Choose another Region, or deploy with TenantIsolation=off"},
 		{`(?i)LimitExceeded|quota|limit exceeded|maximum number`,

@@ -68,8 +68,8 @@ func Name(urlPath string) string {
 	return name
 }
 
-// ContentType returns the type of a file by its extension. It does not use the machine's own table, which differs between
-// machines.
+// ContentType returns the type of a file by its extension. It does not use the machine's own table, which differs
+// between machines.
 func ContentType(name string) string {
 	switch path.Ext(name) {
 	case ".html":

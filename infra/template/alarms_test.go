@@ -22,7 +22,8 @@ func watched(t *testing.T, resources object) (all []string) {
 		if at(m, "Namespace") != "Carrel" || at(list(at(m, "Dimensions"))[0], "Name") != "Function" || function == "" {
 			t.Errorf("%s watches %s, which no function writes", id, text(m))
 		}
-		all = append(all, fmt.Sprint(strings.ToLower(strings.TrimSuffix(function, "Function")), " ", at(m, "MetricName")))
+		all = append(all, fmt.Sprint(strings.ToLower(strings.TrimSuffix(function, "Function")), " ",
+			at(m, "MetricName")))
 	}
 	each(t, resources, "AWS::CloudWatch::Alarm", func(id string, a any) {
 		p := at(a, "Properties")
@@ -61,14 +62,14 @@ func names(t *testing.T) (all []string) {
 	return all
 }
 
-// An alarm on a metric that no function writes never rings; one without a reader is not heard. None rings because nothing
-// happens.
+// An alarm on a metric that no function writes never rings; one without a reader is not heard. None rings because
+// nothing happens.
 func TestAlarms(t *testing.T) {
 	t.Attr("row", "E2: each alarm watches a metric that is written")
 	t.Attr("row", "E4: residue has an alarm")
 	r := transformed(t)
-	want := []string{"sweep SweepEnded", "sweep SweepResumed", "sweep SweepSlots", "sweep SweepStarted", "turn ContextsActive",
-		"turn Residue"}
+	want := []string{"sweep SweepEnded", "sweep SweepResumed", "sweep SweepSlots", "sweep SweepStarted",
+		"turn ContextsActive", "turn Residue"}
 	for _, function := range reporters(t) {
 		want = append(want, function+" "+monitor.IsolationViolation)
 	}
@@ -84,13 +85,15 @@ func TestAlarms(t *testing.T) {
 	}
 	each(t, r, "AWS::CloudWatch::Alarm", func(id string, a any) {
 		p := at(a, "Properties")
-		if text(at(p, "AlarmActions")) != "{Fn::If:[TellsAlarms,[{Ref:AlarmTopic}],{Ref:AWS::NoValue}]}" || at(p, "TreatMissingData") != "notBreaching" {
+		if text(at(p, "AlarmActions")) != "{Fn::If:[TellsAlarms,[{Ref:AlarmTopic}],{Ref:AWS::NoValue}]}" ||
+			at(p, "TreatMissingData") != "notBreaching" {
 			t.Errorf("%s: %s", id, text(p))
 		}
 	})
 	for _, id := range []string{"ResidueAlarm", "LostSlotsAlarm"} {
 		p := at(r, id, "Properties")
-		if at(p, "Period") != float64(60) || at(p, "EvaluationPeriods") != float64(1) || at(p, "Threshold") != float64(1) || at(p, "Statistic") != "Sum" {
+		if at(p, "Period") != float64(60) || at(p, "EvaluationPeriods") != float64(1) ||
+			at(p, "Threshold") != float64(1) || at(p, "Statistic") != "Sum" {
 			t.Errorf("%s does not ring at the first one: %s", id, text(p))
 		}
 	}
@@ -103,8 +106,11 @@ func TestLimits(t *testing.T) {
 	r, limits, functions := transformed(t), 0, 0
 	for _, id := range []string{"MessageFunction", "TurnFunction", "SweepFunction"} {
 		functions, limits = functions+1, 0
-		for variable, parameter := range map[string]string{"RUNS_PER_USER": "RunsPerUser", "QUEUED_PER_USER": "QueuedPerUser",
-			"RUN_BURST": "RunBurst", "RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts", "EVENT_DAYS": "EventDays"} {
+		for variable, parameter := range map[string]string{
+			"RUNS_PER_USER": "RunsPerUser", "QUEUED_PER_USER": "QueuedPerUser", "RUN_BURST": "RunBurst",
+			"RUNS_PER_HOUR": "RunsPerHour", "RUN_SECONDS": "RunSeconds", "RUN_ATTEMPTS": "RunAttempts",
+			"EVENT_DAYS": "EventDays",
+		} {
 			equal(t, r, "{Ref:"+parameter+"}", id, "Properties", "Environment", "Variables", variable)
 			limits++
 		}

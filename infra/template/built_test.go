@@ -19,7 +19,8 @@ func TestBuilt_Runs(t *testing.T) {
 	sam := filepath.Join(templatetest.Tools(t), "sam")
 	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	built := filepath.Join(t.TempDir(), "build")
-	command := exec.CommandContext(t.Context(), sam, "build", "--build-dir", built, "--parameter-overrides", "Architecture="+architecture)
+	command := exec.CommandContext(t.Context(), sam, "build", "--build-dir", built, "--parameter-overrides",
+		"Architecture="+architecture)
 	command.Dir = filepath.Join("..", "..")
 	command.Env = append(os.Environ(), "GOARCH="+runtime.GOARCH, "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION=us-east-1")
 	if out, err := command.CombinedOutput(); err != nil {
@@ -27,7 +28,8 @@ func TestBuilt_Runs(t *testing.T) {
 	}
 	for _, isolation := range []string{"on", "off"} {
 		t.Run("TenantIsolation "+isolation, func(t *testing.T) {
-			s := new(testkit.Kit).Start(t, stack.Config{Built: built, Parameters: map[string]string{"TenantIsolation": isolation}})
+			s := new(testkit.Kit).Start(t,
+				stack.Config{Built: built, Parameters: map[string]string{"TenantIsolation": isolation}})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			// The answer takes all functions but sweep.

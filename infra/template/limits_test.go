@@ -22,9 +22,12 @@ func TestLimits_OfRun(t *testing.T) {
 		t.Errorf("by default the limits are %+v", l)
 	}
 	parameters := parametersOf(t)
-	for name, want := range map[string]int{"RunsPerUser": l.Runs, "QueuedPerUser": l.Queued, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
+	for name, want := range map[string]int{
+		"RunsPerUser": l.Runs, "QueuedPerUser": l.Queued, "RunBurst": l.RunBurst, "RunsPerHour": l.RunsPerHour,
 		"FrameBurst": l.FrameBurst, "FramesPerSecond": l.FrameRate, "TokensPerDay": l.DayTokens, "RunTokens": l.Tokens,
-		"RunSeconds": int(l.RunTime / time.Second), "RunAttempts": l.Attempts, "EventDays": int(l.Retention / (24 * time.Hour))} {
+		"RunSeconds": int(l.RunTime / time.Second), "RunAttempts": l.Attempts,
+		"EventDays": int(l.Retention / (24 * time.Hour)),
+	} {
 		if got := parameters[name].Default; got != want {
 			t.Errorf("%s is %d in the template and %d in the code", name, got, want)
 		}
@@ -33,7 +36,8 @@ func TestLimits_OfRun(t *testing.T) {
 	if longest != 14*time.Minute {
 		t.Errorf("a run may be given %v", longest)
 	}
-	t.Attr("figure", fmt.Sprintf("%d runs of a user; of a run %v, %v at most, %d model calls, %d tool calls, %d events, %d MB of output", l.Runs, l.RunTime,
+	t.Attr("figure", fmt.Sprintf("%d runs of a user; of a run %v, %v at most, %d model calls, %d tool calls, %d "+
+		"events, %d MB of output", l.Runs, l.RunTime,
 		longest, l.ModelCalls, l.ToolCalls, l.Events, l.OutputBytes>>20))
 }
 

@@ -8,16 +8,19 @@ import (
 	"carrel/shared/catalog"
 )
 
-// Each user's runs have environments of their own, only sweep retries a run, and Lambda does not stop the chain in which a run
-// starts the next.
+// Each user's runs have environments of their own, only sweep retries a run, and Lambda does not stop the chain in
+// which a run starts the next.
 func TestTurn(t *testing.T) {
 	r := transformed(t)
-	equal(t, r, "{Fn::If:[Isolated,{TenantIsolationMode:PER_TENANT},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties", "TenancyConfig")
-	equal(t, r, "{Fn::If:[TurnReserved,{Ref:TurnConcurrency},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties", "ReservedConcurrentExecutions")
+	equal(t, r, "{Fn::If:[Isolated,{TenantIsolationMode:PER_TENANT},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties",
+		"TenancyConfig")
+	equal(t, r, "{Fn::If:[TurnReserved,{Ref:TurnConcurrency},{Ref:AWS::NoValue}]}", "TurnFunction", "Properties",
+		"ReservedConcurrentExecutions")
 	equal(t, r, "Allow", "TurnFunction", "Properties", "RecursiveLoop")
 	equal(t, r, "{DestinationConfig:{OnFailure:{Destination:{Fn::GetAtt:[SweepFunction,Arn]}}},FunctionName:{Ref:TurnFunction},"+
 		"MaximumEventAgeInSeconds:180,MaximumRetryAttempts:0,Qualifier:$LATEST}", "TurnInvokeConfig", "Properties")
-	equal(t, r, "TurnInvokes", "TurnInvokeConfig", "DependsOn") // Lambda checks the destination's permission as it is set
+	// Lambda checks the destination's permission as it is set
+	equal(t, r, "TurnInvokes", "TurnInvokeConfig", "DependsOn")
 	each(t, r, "AWS::Lambda::Function", func(id string, f any) {
 		if id != "TurnFunction" && at(f, "Properties", "TenancyConfig") != nil {
 			t.Errorf("%s is invoked by API Gateway, a schedule or a failure record, which have no tenant", id)
@@ -28,12 +31,13 @@ func TestTurn(t *testing.T) {
 	})
 }
 
-// A sweep that failed or had no capacity is not repeated, because the next one is due in a minute; turn's own bound leaves
-// it room; and nothing stops the chain by which it invokes turn and turn's failure invokes it.
+// A sweep that failed or had no capacity is not repeated, because the next one is due in a minute; turn's own bound
+// leaves it room; and nothing stops the chain by which it invokes turn and turn's failure invokes it.
 func TestSweep(t *testing.T) {
 	r := transformed(t)
 	equal(t, r, "Allow", "SweepFunction", "Properties", "RecursiveLoop")
-	equal(t, r, "{Fn::If:[TurnReserved,10,{Ref:AWS::NoValue}]}", "SweepFunction", "Properties", "ReservedConcurrentExecutions")
+	equal(t, r, "{Fn::If:[TurnReserved,10,{Ref:AWS::NoValue}]}", "SweepFunction", "Properties",
+		"ReservedConcurrentExecutions")
 	found := false
 	each(t, r, "AWS::Lambda::EventInvokeConfig", func(id string, c any) {
 		if text(at(c, "Properties", "FunctionName")) != "{Ref:SweepFunction}" {
@@ -76,12 +80,14 @@ func TestAccessLogs(t *testing.T) {
 	if !strings.Contains(format, "$context.routeKey") || !strings.Contains(format, "$context.status") {
 		t.Errorf("the format %q says little", format)
 	}
-	for _, secret := range []string{"header", "identity", "authorizer.user", "authorizer.principalId", "authorizer.claims", "querystring", "subprotocol"} {
+	for _, secret := range []string{"header", "identity", "authorizer.user", "authorizer.principalId",
+		"authorizer.claims", "querystring", "subprotocol"} {
 		if strings.Contains(strings.ToLower(format), strings.ToLower(secret)) {
 			t.Errorf("the format %q has %s", format, secret)
 		}
 	}
-	equal(t, r, "{ThrottlingBurstLimit:{Ref:RequestBurst},ThrottlingRateLimit:{Ref:RequestRate}}", "ApiStage", "Properties", "DefaultRouteSettings")
+	equal(t, r, "{ThrottlingBurstLimit:{Ref:RequestBurst},ThrottlingRateLimit:{Ref:RequestRate}}", "ApiStage",
+		"Properties", "DefaultRouteSettings")
 }
 
 // The table and the pool stay when the stack is deleted, and the table can be restored to any second.
@@ -118,11 +124,14 @@ func TestSignIn(t *testing.T) {
 		equal(t, r, want, "PageSignIn", "Properties", path)
 	}
 	variables := []string{"AuthorizeFunction", "Properties", "Environment", "Variables"}
-	equal(t, r, "{Fn::If:[OwnPool,{Fn::If:[HasProbes,{Fn::Sub:${PageSignIn} ${ProbeA} ${ProbeB}},{Ref:PageSignIn}]},{Ref:Audience}]}", append(variables, "AUDIENCE")...)
+	equal(t, r, "{Fn::If:[OwnPool,{Fn::If:[HasProbes,{Fn::Sub:${PageSignIn} ${ProbeA} ${ProbeB}},"+
+		"{Ref:PageSignIn}]},{Ref:Audience}]}", append(variables, "AUDIENCE")...)
 	equal(t, r, "{Fn::If:[OwnPool,token_use,{Ref:TokenKind}]}", append(variables, "TOKEN_KIND")...)
 	equal(t, r, "{Fn::If:[PageOriginAlone,{Fn::If:[HasPage,{Fn::Sub:https://${PageDistribution.DomainName}},"+
-		"{Fn::Join:[,[{Fn::Select:[0,{Fn::Split:[/,{Ref:PageUrl}]}]},//,{Fn::Select:[2,{Fn::Split:[/,{Ref:PageUrl}]}]}]]}]},{Ref:Origins}]}", append(variables, "ORIGINS")...)
-	equal(t, r, "{Fn::If:[OwnPool,{Fn::Sub:https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${Users}},{Ref:Issuer}]}", append(variables, "ISSUER")...)
+		"{Fn::Join:[,[{Fn::Select:[0,{Fn::Split:[/,{Ref:PageUrl}]}]},//,"+
+		"{Fn::Select:[2,{Fn::Split:[/,{Ref:PageUrl}]}]}]]}]},{Ref:Origins}]}", append(variables, "ORIGINS")...)
+	equal(t, r, "{Fn::If:[OwnPool,{Fn::Sub:https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${Users}},"+
+		"{Ref:Issuer}]}", append(variables, "ISSUER")...)
 }
 
 // CloudFront alone reads the page's files, over TLS, and the page may run its own scripts and talk to its own API.
@@ -131,10 +140,12 @@ func TestPage(t *testing.T) {
 	equal(t, r, "{BlockPublicAcls:true,BlockPublicPolicy:true,IgnorePublicAcls:true,RestrictPublicBuckets:true}",
 		"PageFiles", "Properties", "PublicAccessBlockConfiguration")
 	config := at(r, "PageDistribution", "Properties", "DistributionConfig")
-	if at(list(at(config, "Origins"))[0], "OriginAccessControlId") == nil || at(config, "DefaultCacheBehavior", "ViewerProtocolPolicy") != "redirect-to-https" {
+	if at(list(at(config, "Origins"))[0], "OriginAccessControlId") == nil ||
+		at(config, "DefaultCacheBehavior", "ViewerProtocolPolicy") != "redirect-to-https" {
 		t.Errorf("the distribution is %s", text(config))
 	}
-	csp := at(r, "PageHeaders", "Properties", "ResponseHeadersPolicyConfig", "SecurityHeadersConfig", "ContentSecurityPolicy", "ContentSecurityPolicy", "Fn::Sub").([]any)[0].(string)
+	csp := at(r, "PageHeaders", "Properties", "ResponseHeadersPolicyConfig", "SecurityHeadersConfig",
+		"ContentSecurityPolicy", "ContentSecurityPolicy", "Fn::Sub").([]any)[0].(string)
 	for _, want := range []string{
 		"default-src 'none'; ", "script-src 'self'; ", "base-uri 'none'; ", "frame-ancestors 'none'",
 		"connect-src 'self' wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix} ${SignIn}; ",
@@ -145,8 +156,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// With Page=off no resource of S3 and CloudFront is made. Their names in CloudFront, which all Regions of an account share,
-// have the Region in them.
+// With Page=off no resource of S3 and CloudFront is made. Their names in CloudFront, which all Regions of an account
+// share, have the Region in them.
 func TestPage_Off(t *testing.T) {
 	r := transformed(t)
 	named := 0
@@ -173,9 +184,11 @@ func TestPage_Off(t *testing.T) {
 // The names of roles and buckets are shared by all Regions as well. CloudFormation makes them up.
 func TestGlobalNames(t *testing.T) {
 	for id, resource := range transformed(t) {
-		for kind, property := range map[string]string{"AWS::IAM::Role": "RoleName", "AWS::S3::Bucket": "BucketName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName"} {
+		for kind, property := range map[string]string{"AWS::IAM::Role": "RoleName", "AWS::S3::Bucket": "BucketName",
+			"AWS::IAM::ManagedPolicy": "ManagedPolicyName"} {
 			if at(resource, "Type") == kind && at(resource, "Properties", property) != nil {
-				t.Errorf("%s has the name %s: a stack in a second Region cannot have it", id, text(at(resource, "Properties", property)))
+				t.Errorf("%s has the name %s: a stack in a second Region cannot have it", id,
+					text(at(resource, "Properties", property)))
 			}
 		}
 	}
@@ -200,8 +213,10 @@ func TestProbes(t *testing.T) {
 	grants := "[carrel/" + strings.Join(catalog.Scopes(agents.Grants()), ",carrel/") + "]"
 	for _, id := range []string{"ProbeA", "ProbeB"} {
 		equal(t, r, "HasProbes", id, "Condition")
-		for path, want := range map[string]string{"GenerateSecret": "true", "AllowedOAuthFlows": "[client_credentials]", "CallbackURLs": "null",
-			"AllowedOAuthScopes": grants, "ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]"} {
+		for path, want := range map[string]string{
+			"GenerateSecret": "true", "AllowedOAuthFlows": "[client_credentials]", "CallbackURLs": "null",
+			"AllowedOAuthScopes": grants, "ExplicitAuthFlows": "[ALLOW_REFRESH_TOKEN_AUTH]",
+		} {
 			equal(t, r, want, id, "Properties", path)
 		}
 	}

@@ -106,7 +106,8 @@ func references(v any, found func(id string)) {
 	}
 }
 
-// What waits for itself cannot be made. (cfn-lint finds this too; it looks at one resource's part of a circle at a time.)
+// What waits for itself cannot be made. (cfn-lint finds this too; it looks at one resource's part of a circle at a
+// time.)
 func TestOrder_NoCycle(t *testing.T) {
 	resources := transformed(t)
 	after := func(id string) (ids []string) {
@@ -140,6 +141,7 @@ func TestOrder_NoCycle(t *testing.T) {
 	}
 	// The longest way there is goes through most of the template: were no reference found, it would not.
 	if !slices.Contains(after("AuthorizeFunction"), "PageSignIn") || !slices.Contains(after("PageHeaders"), "Api") {
-		t.Error("authorize does not wait for the page's client, or the page's headers for the API: the test looks at nothing")
+		t.Error("authorize does not wait for the page's client, or the page's headers for the API: the test looks at " +
+			"nothing")
 	}
 }

@@ -100,7 +100,8 @@ func TestViolationAlarms(t *testing.T) {
 		a, ok := alarms[id]
 		delete(alarms, id)
 		if !ok {
-			t.Errorf("%s reports violations and has no alarm: add %s to template.yaml, as a copy of another ...ViolationAlarm",
+			t.Errorf("%s reports violations and has no alarm: add %s to template.yaml, as a copy of another "+
+				"...ViolationAlarm",
 				function, id)
 		}
 		p := a.Properties

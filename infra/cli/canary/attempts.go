@@ -41,12 +41,16 @@ func attempts(typ wire.Type, own string, erase bool) []attempt {
 	case wire.TypeHello:
 		return []attempt{
 			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.said) }, true},
-			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.said, "cursor", cursor(t)) }, true},
+			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.said, "cursor", cursor(t)) },
+				true},
 			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.asks) }, true},
 			{func(t ids, n int64) map[string]any { return frame("n", n, "threadId", t.live) }, true},
 		}
 	case wire.TypePing:
-		return append(eachThread(), attempt{func(t ids, _ int64) map[string]any { return frame("threadId", t.said, "cursor", cursor(t)) }, true})
+		withCursor := func(t ids, _ int64) map[string]any {
+			return frame("threadId", t.said, "cursor", cursor(t))
+		}
+		return append(eachThread(), attempt{withCursor, true})
 	case wire.TypeHistory:
 		return append(eachThread(), eachThread("before", 1000)...)
 	case wire.TypeRename:
@@ -69,8 +73,8 @@ func attempts(typ wire.Type, own string, erase bool) []attempt {
 	return lastAttempts(typ, frame, erase)
 }
 
-// lastAttempts returns the attempts with frames that name no id. With a confirmation they would end the attacker's session or
-// erase the attacker.
+// lastAttempts returns the attempts with frames that name no id. With a confirmation they would end the attacker's
+// session or erase the attacker.
 func lastAttempts(typ wire.Type, frame func(fields ...any) map[string]any, erase bool) []attempt {
 	switch typ {
 	case wire.TypeSignOut:
@@ -103,8 +107,10 @@ func cursor(t ids) map[string]any { return map[string]any{"epoch": t.epoch, "seq
 
 func answerAttempts(frame func(fields ...any) map[string]any) []attempt {
 	return []attempt{{func(t ids, n int64) map[string]any {
-		answer := map[string]any{"interruptId": t.question, "status": "resolved", "payload": map[string]any{"approved": true}}
-		return frame("type", wire.TypeRun, "n", n, "runId", client.NewID(), "threadId", t.asks, "messages", []any{}, "resume", []any{answer})
+		answer := map[string]any{"interruptId": t.question, "status": "resolved",
+			"payload": map[string]any{"approved": true}}
+		return frame("type", wire.TypeRun, "n", n, "runId", client.NewID(), "threadId", t.asks, "messages", []any{},
+			"resume", []any{answer})
 	}, true}}
 }
 
@@ -128,7 +134,8 @@ func shape(raw []byte, t ids) string {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return "no JSON"
 	}
-	for _, name := range []string{"requestId", "n", "reconnectInMs", "connectionId", "runId", "runs", "position", "state"} {
+	for _, name := range []string{"requestId", "n", "reconnectInMs", "connectionId", "runId", "runs", "position",
+		"state"} {
 		if name == "state" && fields["type"] == string(wire.TypeAccepted) || name != "state" {
 			delete(fields, name)
 		}

@@ -43,7 +43,8 @@ func TestCanary(t *testing.T) {
 		t.Errorf("exit status %d, %s", status, errs)
 	}
 	for _, typ := range wire.ClientTypes() {
-		if len(attempts(typ, "", true)) == 0 || !strings.Contains(out, string(typ)+strings.Repeat(" ", 9-len(typ))+"no leak (attempts: ") {
+		if len(attempts(typ, "", true)) == 0 ||
+			!strings.Contains(out, string(typ)+strings.Repeat(" ", 9-len(typ))+"no leak (attempts: ") {
 			t.Errorf("%s was not tried", typ)
 		}
 	}
@@ -52,22 +53,25 @@ func TestCanary(t *testing.T) {
 			t.Errorf("the output lacks %q", line)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d types of frames from an attacker: %d leaks", len(wire.ClientTypes()), strings.Count(out, "LEAK")))
+	t.Attr("figure", fmt.Sprintf("%d types of frames from an attacker: %d leaks", len(wire.ClientTypes()),
+		strings.Count(out, "LEAK")))
 }
 
-// leaky plants a leak: the function message keeps pages of history and watching connections by the thread's id alone, and a
-// run posts to all connections that watch a thread of its id. The leak keeps its data in files, because two processes of
-// message may run and the attacker may reach the other one.
+// leaky plants a leak: the function message keeps pages of history and watching connections by the thread's id alone,
+// and a run posts to all connections that watch a thread of its id. The leak keeps its data in files, because two
+// processes of message may run and the attacker may reach the other one.
 func leaky(t *testing.T) (overlay string) {
 	t.Helper()
 	pages, watchers := t.TempDir()+"/", t.TempDir()+"/"
-	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, Runs: p.runs, More: p.before > 0,\n\t\tBefore: p.before,\n\t}"
+	const page = "&wire.HistoryPage{\n\t\tRequestID: r.id, ThreadID: t.ID, Epoch: t.Epoch, Messages: p.messages, " +
+		"Runs: p.runs, More: p.before > 0,\n\t\tBefore: p.before,\n\t}"
 	edits := map[string]map[string]string{
 		"functions/message/history.go": {
 			"\t\"context\"\n": "\t\"context\"\n\t\"encoding/json\"\n\t\"os\"\n",
 			"\tt, err := r.rows.Thread()": fmt.Sprintf("\tkept := %q + string(f.ThreadID)\n", pages) +
-				"\tif text, err := os.ReadFile(kept); err == nil {\n\t\tpage := &wire.HistoryPage{}\n\t\terr = json.Unmarshal(text, page)\n" +
-				"\t\tpage.RequestID = r.id\n\t\treturn errors.Join(err, r.answer(ctx, page))\n\t}\n\tt, err := r.rows.Thread()",
+				"\tif text, err := os.ReadFile(kept); err == nil {\n\t\tpage := &wire.HistoryPage{}\n" +
+				"\t\terr = json.Unmarshal(text, page)\n\t\tpage.RequestID = r.id\n" +
+				"\t\treturn errors.Join(err, r.answer(ctx, page))\n\t}\n\tt, err := r.rows.Thread()",
 			"\treturn r.answer(ctx, " + page + ")": "\tpage := " + page + "\n\ttext, err := json.Marshal(page)\n" +
 				"\treturn errors.Join(err, os.WriteFile(kept, text, 0o600), r.answer(ctx, page))",
 		},
@@ -131,12 +135,14 @@ func TestCanary_PlantedLeak(t *testing.T) {
 	if status != statusLeak {
 		t.Errorf("exit status %d", status)
 	}
-	for _, leak := range []string{"history  LEAK: the victim's words leaked", "then     LEAK: the victim's words while the attacker watched leaked"} {
+	for _, leak := range []string{"history  LEAK: the victim's words leaked",
+		"then     LEAK: the victim's words while the attacker watched leaked"} {
 		if !strings.Contains(out, leak) {
 			t.Errorf("the output lacks %q", leak)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d leaks found on a stack that keeps histories and watchers by thread id", strings.Count(out, "LEAK")))
+	t.Attr("figure", fmt.Sprintf("%d leaks found on a stack that keeps histories and watchers by thread id",
+		strings.Count(out, "LEAK")))
 	for line := range strings.Lines(out + errs) {
 		if strings.Contains(line, "canary-") {
 			t.Errorf("it shows leaked data: %s", line)
@@ -144,8 +150,8 @@ func TestCanary_PlantedLeak(t *testing.T) {
 	}
 }
 
-// A frame that API Gateway loses each time has no answer. The canary then fails, also if two such errors are equal. Messages
-// between two attempts are searched as well.
+// A frame that API Gateway loses each time has no answer. The canary then fails, also if two such errors are equal.
+// Messages between two attempts are searched as well.
 func TestAsk_LostByAPIGateway(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
@@ -174,7 +180,8 @@ func TestAsk_LostByAPIGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	c := &canary{attacker: p, existing: newIDs(), absent: newIDs(), secrets: map[string]string{"theirs": "a word"}, report: report{}}
+	c := &canary{attacker: p, existing: newIDs(), absent: newIDs(), secrets: map[string]string{"theirs": "a word"},
+		report: report{}}
 	err = c.attempt(t.Context(), wire.TypePing, attempts(wire.TypePing, "", false)[0])
 	if err == nil || !strings.Contains(err.Error(), "3 times") || len(c.report.of(wire.TypePing).leaks) != 1 {
 		t.Errorf("%v, and found %v", err, c.report.leaks())
@@ -203,10 +210,12 @@ func TestCanary_CannotRun(t *testing.T) {
 	}
 	killed := filepath.Join(t.TempDir(), "endpoints.json")
 	closed := "http://127.0.0.1:1"
-	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: closed, DynamoDB: closed, Table: "x"}).Write(killed); err != nil {
+	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: closed, DynamoDB: closed,
+		Table: "x"}).Write(killed); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := canaryAt(t, "-endpoints", killed); status != statusNotRun || !strings.Contains(errs, "start it with make run") {
+	if status, _, errs := canaryAt(t, "-endpoints", killed); status != statusNotRun ||
+		!strings.Contains(errs, "start it with make run") {
 		t.Errorf("of a stack that was killed: exit status %d, %q", status, errs)
 	}
 	var errs bytes.Buffer
@@ -215,8 +224,10 @@ func TestCanary_CannotRun(t *testing.T) {
 		"cannot connect":              {"x.eyJzdWIiOiJhIn0.y", "x.eyJzdWIiOiJiIn0.y"},
 	} {
 		errs.Reset()
-		getenv := func(name string) string { return map[string]string{"TOKEN_A": tokens[0], "TOKEN_B": tokens[1]}[name] }
-		status := run(t.Context(), []string{"-url", "ws://127.0.0.1:1/v1"}, world{getenv: getenv, out: &errs, err: &errs})
+		variables := map[string]string{"TOKEN_A": tokens[0], "TOKEN_B": tokens[1]}
+		getenv := func(name string) string { return variables[name] }
+		status := run(t.Context(), []string{"-url", "ws://127.0.0.1:1/v1"},
+			world{getenv: getenv, out: &errs, err: &errs})
 		if status != statusNotRun || !strings.Contains(errs.String(), want) {
 			t.Errorf("exit status %d, %q; want %q", status, errs.String(), want)
 		}

@@ -1,5 +1,6 @@
-// Command canary acts as two users of a running stack, local or deployed: an attacker who tries to reach a victim with every
-// type of frame (make canary). Its exit status is 0 if nothing leaked, 1 if anything did, and 2 if it could not finish.
+// Command canary acts as two users of a running stack, local or deployed: an attacker who tries to reach a victim with
+// every type of frame (make canary). Its exit status is 0 if nothing leaked, 1 if anything did, and 2 if it could not
+// finish.
 package main
 
 import (
@@ -52,7 +53,8 @@ func run(ctx context.Context, args []string, w world) int {
 	flags := flag.NewFlagSet("canary", flag.ContinueOnError)
 	flags.SetOutput(w.err)
 	to := flags.String("url", "", "the output WebSocket of a deployed stack (default: the running local stack)")
-	file := flags.String("endpoints", endpoints.Default, "the file in which the running local stack lists its endpoints")
+	file := flags.String("endpoints", endpoints.Default,
+		"the file in which the running local stack lists its endpoints")
 	patience := flags.Duration("for", 3*time.Minute, "the time limit of the whole run")
 	if err := flags.Parse(args); err != nil {
 		return statusNotRun
@@ -104,9 +106,9 @@ func find(ctx context.Context, to, file string, getenv func(string) string) (pla
 			continue
 		}
 		if endpoint == "" {
-			return p, errors.New("the tokens of the two users are missing: set TOKEN_A and TOKEN_B to access tokens that the stack " +
-				"accepts, of two users without a person, or set TOKEN_ENDPOINT to the address that answers " +
-				"POST user=canary-a with {\"access_token\"}")
+			return p, errors.New("the tokens of the two users are missing: set TOKEN_A and TOKEN_B to access tokens " +
+				"that the stack accepts, of two users without a person, or set TOKEN_ENDPOINT to the address that " +
+				"answers POST user=canary-a with {\"access_token\"}")
 		}
 		var err error
 		if p.tokens[i], err = endpoints.SignIn(ctx, endpoint, user); err != nil {

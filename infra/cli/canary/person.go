@@ -49,7 +49,8 @@ type message struct {
 func connect(ctx context.Context, name, url, token string) (*person, error) {
 	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	socket, response, err := websocket.Dial(dial, url, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol, wire.BearerPrefix + token}})
+	socket, response, err := websocket.Dial(dial, url,
+		&websocket.DialOptions{Subprotocols: []string{wire.Subprotocol, wire.BearerPrefix + token}})
 	if err != nil {
 		status := "no answer"
 		if response != nil {
@@ -188,7 +189,8 @@ func (p *person) ask(ctx context.Context, fields map[string]any) (message, error
 			return m, err
 		}
 		if try == mostTries {
-			return message{}, fmt.Errorf("%s sent %s %d times and received each time: %s", p.name, fields["type"], try, m.raw)
+			return message{}, fmt.Errorf("%s sent %s %d times and received each time: %s", p.name, fields["type"], try,
+				m.raw)
 		}
 	}
 }

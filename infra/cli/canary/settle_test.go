@@ -74,8 +74,8 @@ func (l *little) answer(typ wire.Type, id string, thread chat.ThreadID) wire.Ser
 	return &wire.Done{RequestID: id, ThreadID: thread}
 }
 
-// If the attacker deletes the victim's threads, the victim's run never reports its end. That is a leak. Without a deletion, a
-// missing end is an error of the canary.
+// If the attacker deletes the victim's threads, the victim's run never reports its end. That is a leak. Without a
+// deletion, a missing end is an error of the canary.
 func TestSettle_MissingEnd(t *testing.T) {
 	for _, taken := range []bool{true, false} {
 		l := &little{ids: newIDs()}
@@ -99,7 +99,8 @@ func TestSettle_MissingEnd(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the end of a run") {
 			t.Errorf("the end of the run is missing, and the error is %v", err)
 		}
-		if found := strings.Join(c.report.leaks(), "; "); strings.Contains(found, "the history of the thread with messages has changed") != taken ||
+		const changed = "the history of the thread with messages has changed"
+		if found := strings.Join(c.report.leaks(), "; "); strings.Contains(found, changed) != taken ||
 			strings.Contains(found, "or deleted") != taken || !taken && found != "" {
 			t.Errorf("taken: %v; found: %s", taken, found)
 		}
@@ -113,7 +114,8 @@ func TestSearch_LateMessage(t *testing.T) {
 	c.attacker.messages = append(c.attacker.messages, message{raw: []byte("late: secret")})
 	c.search(wire.TypePing)
 	c.search(wire.TypeRun)
-	if found := strings.Join(c.report[wire.TypePing].leaks, "; "); found != "a word leaked" || len(c.report.leaks()) != 1 {
+	if found := strings.Join(c.report[wire.TypePing].leaks, "; "); found != "a word leaked" ||
+		len(c.report.leaks()) != 1 {
 		t.Errorf("found %q of %v", found, c.report)
 	}
 }

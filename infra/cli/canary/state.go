@@ -81,8 +81,9 @@ func text(v any) string {
 	return string(b)
 }
 
-// settle lets the victim finish and say more while the attacker watches a thread of the same id, has the attacker erased,
-// and compares the victim's data with its earlier state. It compares also after an error, which may be caused by a leak.
+// settle lets the victim finish and say more while the attacker watches a thread of the same id, has the attacker
+// erased, and compares the victim's data with its earlier state. It compares also after an error, which may be caused
+// by a leak.
 func (c *canary) settle(ctx context.Context, before state, erase bool) error {
 	c.report.tried(afterwards)
 	err := c.watched(ctx)
@@ -124,7 +125,8 @@ func (c *canary) watched(ctx context.Context) error {
 		return err
 	}
 	run := chat.RunID(client.NewID())
-	if err := c.victim.says(ctx, c.existing.live, run, "/say "+c.secret("the victim's words while the attacker watched")); err != nil {
+	if err := c.victim.says(ctx, c.existing.live, run,
+		"/say "+c.secret("the victim's words while the attacker watched")); err != nil {
 		return err
 	}
 	return c.victim.runEnded(ctx, run)
@@ -132,7 +134,8 @@ func (c *canary) watched(ctx context.Context) error {
 
 // clear deletes the threads of one user, so that the next canary begins with none.
 func (c *canary) clear(ctx context.Context, p *person) error {
-	for _, thread := range []chat.ThreadID{c.existing.said, c.existing.asks, c.existing.live, c.absent.said, c.absent.live, c.hidden} {
+	for _, thread := range []chat.ThreadID{c.existing.said, c.existing.asks, c.existing.live, c.absent.said,
+		c.absent.live, c.hidden} {
 		if p == c.attacker && thread == c.hidden {
 			continue // the attacker must not name it
 		}

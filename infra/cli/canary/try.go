@@ -33,7 +33,7 @@ type canary struct {
 	attacker, victim *person
 	existing         ids               // the victim's, which the attacker knows
 	absent           ids               // of nothing that exists: their answers must equal those about existing
-	secrets          map[string]string // descriptions of the victim's texts and ids, by text; the attacker must receive none
+	secrets          map[string]string // descriptions, by the texts and ids of the victim; the attacker receives none
 	own              string            // the attacker's text, which the victim must not receive
 	hidden           chat.ThreadID     // a thread of the victim that the attacker does not know
 	searched         int               // how many of the attacker's messages were searched
@@ -42,7 +42,8 @@ type canary struct {
 
 // try has the attacker try to reach the victim with every type of frame, and reports the leaks.
 func try(ctx context.Context, p place, r report) error {
-	c := &canary{existing: newIDs(), absent: newIDs(), secrets: map[string]string{}, own: "canary of the attacker " + client.NewID(), report: r}
+	c := &canary{existing: newIDs(), absent: newIDs(), secrets: map[string]string{},
+		own: "canary of the attacker " + client.NewID(), report: r}
 	var err error
 	if c.victim, err = connect(ctx, "the victim", p.url, p.tokens[1]); err != nil {
 		return err
@@ -72,8 +73,8 @@ func (c *canary) secret(what string) string {
 	return s
 }
 
-// furnish gives the victim data of every kind: a thread with a message, a thread that is awaiting input (if there is a tool
-// that asks), and a thread that the attacker does not know.
+// furnish gives the victim data of every kind: a thread with a message, a thread that is awaiting input (if there is a
+// tool that asks), and a thread that the attacker does not know.
 func (c *canary) furnish(ctx context.Context) error {
 	t := &c.existing
 	ready, err := c.hello(ctx, c.victim, t.said)
@@ -117,7 +118,8 @@ func (c *canary) furnish(ctx context.Context) error {
 // live starts a run of the victim that takes some seconds.
 func (c *canary) live(ctx context.Context) error {
 	word := c.secret("the victim's live words")
-	return c.victim.says(ctx, c.existing.live, c.existing.liveRun, fmt.Sprintf("/say %s\n/stream 100 20\n/say %[1]s", word))
+	return c.victim.says(ctx, c.existing.live, c.existing.liveRun,
+		fmt.Sprintf("/say %s\n/stream 100 20\n/say %[1]s", word))
 }
 
 func (c *canary) hello(ctx context.Context, p *person, thread chat.ThreadID) (*wire.Ready, error) {
@@ -132,8 +134,8 @@ func (c *canary) hello(ctx context.Context, p *person, thread chat.ThreadID) (*w
 	return ready, nil
 }
 
-// tries makes the attempts of every frame type but erase. Types that would find the results of others come first. In the
-// end the attacker watches a thread with the id of the victim's live one.
+// tries makes the attempts of every frame type but erase. Types that would find the results of others come first. In
+// the end the attacker watches a thread with the id of the victim's live one.
 func (c *canary) tries(ctx context.Context, erase bool) error {
 	var unanswered []error
 	for _, typ := range slices.Insert(order(), 0, answers) {
@@ -169,8 +171,8 @@ func (c *canary) attempt(ctx context.Context, typ wire.Type, t attempt) error {
 	return err
 }
 
-// order returns the frame types in the order of the attempts. After a run the attacker has a thread of that id, and after
-// erase nothing.
+// order returns the frame types in the order of the attempts. After a run the attacker has a thread of that id, and
+// after erase nothing.
 func order() []wire.Type {
 	last := []wire.Type{wire.TypeRun, wire.TypeErase}
 	all := slices.DeleteFunc(wire.ClientTypes(), func(t wire.Type) bool { return slices.Contains(last, t) })

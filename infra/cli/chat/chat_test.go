@@ -3,236 +3,45 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"carrel/infra/local/endpoints"
-	"carrel/shared/agui"
-	"carrel/shared/chat"
-	"carrel/shared/wire"
 )
 
-// fakeStack is as much of a stack as a chat needs: a token endpoint and a socket that answers each run by adding, with a
-// tool call, or by failing if the text is "fail".
-type fakeStack struct {
-	*httptest.Server
-	heads map[chat.ThreadID]chat.Seq
-	title string
-	lost  atomic.Bool // the socket was, once
+// piped is a chat whose lines come from a pipe, and what it must print.
+type piped struct {
+	args              []string
+	in, out, err, bad string // bad: a part of the error with which it ends; "": none
 }
 
-func newStack(t *testing.T) (endpointsFile string) { return newStackWith(t, "an old one") }
-
-// newStackWith is a stack whose one thread has this title.
-func newStackWith(t *testing.T, title string) (endpointsFile string) {
-	s := &fakeStack{heads: map[chat.ThreadID]chat.Seq{}, title: title}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("user") == "nobody" {
-			http.Error(w, "the user does not exist", http.StatusBadRequest)
-			return
-		}
-		fmt.Fprintf(w, `{"access_token": "for-%s", "token_type": "Bearer", "expires_in": 3600}`, r.FormValue("user"))
-	})
-	mux.HandleFunc("/ws", s.socket)
-	s.Server = httptest.NewServer(mux)
-	t.Cleanup(s.Close)
-	endpointsFile = filepath.Join(t.TempDir(), "endpoints.json")
-	e := endpoints.Endpoints{WebSocket: s.URL + "/ws", Token: s.URL + "/token", DynamoDB: "x", Table: "x"}
-	if err := e.Write(endpointsFile); err != nil {
-		t.Fatal(err)
-	}
-	return endpointsFile
-}
-
-func (s *fakeStack) socket(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer for-alice" {
-		http.Error(w, "Unauthorized", http.StatusUnauthorized)
-		return
-	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	for {
-		_, data, err := conn.Read(r.Context())
-		if err != nil {
-			return
-		}
-		frame, bad := wire.DecodeClient(data)
-		if bad != nil {
-			panic(bad.Message)
-		}
-		if r, ok := frame.(*wire.Run); ok && len(r.Messages) > 0 && r.Messages[0].Content == "get lost" && s.lost.CompareAndSwap(false, true) {
-			return
-		}
-		for _, f := range s.answer(frame) {
-			messages, err := wire.Encode(f, "p")
-			if err != nil {
-				panic(err)
-			}
-			if conn.Write(r.Context(), websocket.MessageText, messages[0]) != nil {
-				return
-			}
-		}
-	}
-}
-
-func (s *fakeStack) answer(frame wire.ClientFrame) []wire.ServerFrame {
-	switch f := frame.(type) {
-	case *wire.Hello:
-		if f.ThreadID == "old" {
-			return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: "old", Epoch: "e", Head: 2}, &wire.Snapshot{N: f.N, ThreadID: "old",
-				Epoch: "e", Seq: 2, Messages: []agui.Message{{ID: "q", Role: agui.RoleUser, Content: "before?"},
-					{ID: "a", Role: agui.RoleAssistant, Content: "long ago"}}}}
-		}
-		return []wire.ServerFrame{&wire.Ready{N: f.N, ThreadID: f.ThreadID,
-			Agents: []wire.Agent{{Name: "first", Description: "Adds."},
-				{Name: "second", Description: "Says its\nname."}}}}
-	case *wire.Threads:
-		return []wire.ServerFrame{&wire.ThreadList{Threads: []wire.ThreadInfo{{ThreadID: "old", Title: s.title, Status: chat.ThreadIdle, Updated: 1}}}}
-	case *wire.Run:
-		switch {
-		case len(f.Resume) > 0:
-			return s.resume(f)
-		case strings.HasPrefix(f.Messages[0].Content, "ask "):
-			return s.ask(f)
-		case f.Messages[0].Content == "too much":
-			return []wire.ServerFrame{&wire.Rejected{RequestID: f.RequestID, RunID: f.RunID, Code: wire.CodeRateLimited, Message: "Wait.", RetryAfterMS: 6000}}
-		}
-		return s.run(f)
-	case *wire.Runs:
-		next := map[chat.ListCursor]chat.ListCursor{"": "7"}[f.Before]
-		return []wire.ServerFrame{&wire.RunList{RequestID: f.RequestID, More: next != "", Before: next, Runs: []wire.RunInfo{
-			{RunID: chat.RunID("r" + f.Before), Status: chat.RunSuspended, Created: 1, Started: 1000, Ended: 4200, Stats: &chat.RunStats{ModelCalls: 2, ToolCalls: 1}},
-		}}}
-	}
-	return nil
-}
-
-// events makes a run's events the thread's next ones.
-func (s *fakeStack) events(f *wire.Run, events ...agui.Event) *wire.Events {
-	s.heads[f.ThreadID] += chat.Seq(len(events))
-	return &wire.Events{ThreadID: f.ThreadID, Epoch: "e", Seq: s.heads[f.ThreadID] - chat.Seq(len(events)) + 1, RunID: f.RunID, Events: events}
-}
-
-// ask is a run that ends with questions: of the words behind "ask" each is one.
-func (s *fakeStack) ask(f *wire.Run) []wire.ServerFrame {
-	events := []agui.Event{{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}}}
-	last := agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeInterrupt}}
-	for _, word := range strings.Fields(f.Messages[0].Content)[1:] {
-		i := agui.Interrupt{ID: chat.InterruptID("i-" + word), Reason: agui.ReasonToolCall, ToolCallID: word, Message: "May I?",
-			Metadata: json.RawMessage(`{"carrel":{"tool":"` + word + `","arguments":"{}"}}`)}
-		if word == "city" {
-			i.Reason, i.Message = agui.ReasonInputRequired, "Which city?"
-		}
-		if schema := map[string]string{
-			"color": `{"type":"string","enum":["red","green"]}`, "days": `{"type":"integer"}`, "trick": `{}`,
-			"trip": `{"type":"object","properties":{"days":{"type":"integer"}}}`, "form": `{"type":"object","properties":{"a":{},"b":{}}}`,
-			"who": `{"enum":["Zoe\u0308","Bob",7,true]}`, "any": `{"type":["number","null"]}`, "some": `{"anyOf":[{"type":"number"}]}`,
-			"pay": `{"type":"object","properties":{"approved":{"type":"boolean"},"arguments":{"type":"object"}}}`,
-		}[word]; schema != "" {
-			i.Reason, i.Message, i.ResponseSchema = agui.ReasonInputRequired, "Which "+word+"?", json.RawMessage(schema)
-			i.Message = strings.Replace(i.Message, "trick", "\x1b[2Jtrick", 1)
-		}
-		if word == "pay" {
-			i.Reason, i.Message = agui.ReasonToolCall, "May I?"
-		}
-		last.Outcome.Interrupts = append(last.Outcome.Interrupts, i)
-		events = append(events, agui.Event{Type: agui.ToolCallStart, ToolCallID: word, ToolCallName: word},
-			agui.Event{Type: agui.ToolCallArgs, ToolCallID: word, Delta: "{}"}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: word})
-	}
-	return []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"},
-		s.events(f, append(events, last)...)}
-}
-
-// resume makes a run that repeats the responses.
-func (s *fakeStack) resume(f *wire.Run) []wire.ServerFrame {
-	events := []agui.Event{{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Resume: f.Resume}}}
-	for _, a := range f.Resume {
-		said := strings.TrimSpace(string(a.Status) + " " + string(a.Payload))
-		events = append(events, agui.Event{Type: agui.ToolCallResult, MessageID: string(f.RunID + "." + chat.RunID(a.InterruptID)),
-			ToolCallID: strings.TrimPrefix(string(a.InterruptID), "i-"), Content: &said})
-	}
-	events = append(events, agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
-	return []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"}, s.events(f, events...)}
-}
-
-func (s *fakeStack) run(f *wire.Run) []wire.ServerFrame {
-	out := []wire.ServerFrame{&wire.Accepted{RequestID: f.RequestID, RunID: f.RunID, ThreadID: f.ThreadID, State: "running"}}
-	say := func(events ...agui.Event) {
-		out = append(out, &wire.Events{ThreadID: f.ThreadID, Epoch: "e", Seq: s.heads[f.ThreadID] + 1, RunID: f.RunID, Events: events})
-		s.heads[f.ThreadID] += chat.Seq(len(events))
-	}
-	id, four := "a."+string(f.RunID), "4"
-	if f.Messages[0].Content == "hostile" {
-		bad := "\x1b]0;title\x07\x1b[2J"
-		say(agui.Event{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}},
-			agui.Event{Type: agui.TextMessageStart, MessageID: id}, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "one\n\ttwo \x1b]52;c;aGk="})
-		say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "\x07 👩\u200d"})
-		say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "🚀 a\u200d"}, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
-			agui.Event{Type: agui.ToolCallStart, ToolCallID: "c", ToolCallName: "do" + bad}, agui.Event{Type: agui.ToolCallArgs, ToolCallID: "c", Delta: `{"a":"` + "\u202e" + `"}`},
-			agui.Event{Type: agui.ToolCallEnd, ToolCallID: "c"}, agui.Event{Type: agui.ToolCallResult, MessageID: "t", ToolCallID: "c", Content: &bad},
-			agui.Event{Type: agui.RunError, Code: "internal", Message: bad})
-		return out
-	}
-	say(agui.Event{Type: agui.RunStarted, RunID: f.RunID, Input: &agui.RunInput{Messages: f.Messages}},
-		agui.Event{Type: agui.TextMessageStart, MessageID: id}, agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "Let me "})
-	if f.Messages[0].Content == "who?" {
-		say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "be " + f.Agent + "."},
-			agui.Event{Type: agui.TextMessageEnd, MessageID: id},
-			agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
-		return out
-	}
-	if f.Messages[0].Content == "fail" {
-		say(agui.Event{Type: agui.TextMessageEnd, MessageID: id}, agui.Event{Type: agui.RunError, Code: "internal", Message: "The model is away."})
-		return out
-	}
-	call := "c." + string(f.RunID)
-	say(agui.Event{Type: agui.TextMessageContent, MessageID: id, Delta: "see."}, agui.Event{Type: agui.TextMessageEnd, MessageID: id},
-		agui.Event{Type: agui.ToolCallStart, ToolCallID: call, ToolCallName: "calculator", ParentMessageID: id},
-		agui.Event{Type: agui.ToolCallArgs, ToolCallID: call, Delta: `{"expression":"2+2"}`}, agui.Event{Type: agui.ToolCallEnd, ToolCallID: call})
-	say(agui.Event{Type: agui.ToolCallResult, MessageID: "t." + string(f.RunID), ToolCallID: call, Content: &four},
-		agui.Event{Type: agui.TextMessageStart, MessageID: "b." + string(f.RunID)},
-		agui.Event{Type: agui.TextMessageContent, MessageID: "b." + string(f.RunID), Delta: "It is 4."},
-		agui.Event{Type: agui.TextMessageEnd, MessageID: "b." + string(f.RunID)},
-		agui.Event{Type: agui.RunFinished, RunID: f.RunID, Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}})
-	return out
-}
-
-// TestPipe checks the output of a chat whose lines come from a pipe.
-func TestPipe(t *testing.T) {
+func pipes() map[string]piped {
 	answer := "Let me see.\ncalculator({\"expression\":\"2+2\"}) → 4\nIt is 4.\n"
 	old := "> before?\nlong ago\n"
-	for name, c := range map[string]struct {
-		args              []string
-		in, out, err, bad string
-	}{
+	return map[string]piped{
 		"a question":    {in: "what is 2+2?\n", out: answer},
 		"no newline":    {in: "what is 2+2?", out: answer},
 		"two questions": {in: "what is 2+2?\n\nand again?\n", out: answer + answer},
 		"nothing":       {},
 		"a transcript":  {args: []string{"-thread", "old"}, out: old},
 		"a lost socket": {in: "get lost\n", out: answer, err: "(connection lost, reconnecting…)\n(connected again)\n"},
-		"a failed run":  {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n", bad: "not all lines were answered"},
-		"a bad command": {in: "/nope\n", err: "unknown command /nope; the commands are /agent [name], /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit. To send it to the agent write //nope\n", bad: "not all lines were answered"},
-		"a long line":   {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer, bad: "the rest of the input was not read: "},
-		"quit":          {in: "/quit\nwhat is 2+2?\n"},
-		"a list":        {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) + "  idle     an old one\n" + old},
-		"a yes":         {in: "ask delete\ny\nwhat is 2+2?\n", out: "? May I? delete({})\ndelete({}) → resolved\n" + answer},
-		"a no":          {in: "ask delete\nno\n", out: "? May I? delete({})\ndelete({}) → cancelled\n"},
+		"a failed run": {in: "fail\n", out: "Let me \n", err: "internal: The model is away.\n",
+			bad: "not all lines were answered"},
+		"a bad command": {in: "/nope\n", err: "unknown command /nope; the commands are /agent [name], /threads, " +
+			"/open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and " +
+			"/quit. To send it to the agent write //nope\n", bad: "not all lines were answered"},
+		"a long line": {in: "what is 2+2?\n" + strings.Repeat("x", 70_000) + "\nand again?\n", out: answer,
+			bad: "the rest of the input was not read: "},
+		"quit": {in: "/quit\nwhat is 2+2?\n"},
+		"a list": {in: "/threads\n/open 1\n", out: "  1  " + time.UnixMilli(1).Format(time.DateTime) +
+			"  idle     an old one\n" + old},
+		"a yes": {in: "ask delete\ny\nwhat is 2+2?\n", out: "? May I? delete({})\ndelete({}) → resolved\n" +
+			answer},
+		"a no": {in: "ask delete\nno\n", out: "? May I? delete({})\ndelete({}) → cancelled\n"},
 		"a perhaps": {in: "ask delete\nperhaps\nYes\n", out: "? May I? delete({})\ndelete({}) → resolved\n",
 			err: "this conversation awaits your decision: answer y or n\n", bad: "not all lines were answered"},
 		"two questions of an agent": {in: "ask delete city\ny\nBern\n",
@@ -240,17 +49,30 @@ func TestPipe(t *testing.T) {
 		"a question refused": {in: "ask city\n/refuse\n/refuse\n", out: "? Which city?\ncity({}) → cancelled\n",
 			err: "no question is open here\n", bad: "not all lines were answered"},
 		"a choice": {in: "ask color\nred\n", out: "? Which color? (red | green)\ncolor({}) → resolved \"red\"\n"},
-		"a number": {in: "ask days trip\nthree\n3\n4\n", out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
-			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n", bad: "not all lines were answered"},
-		"a trick":     {in: "ask trick\nred\n", out: "? Which [U+001B][2Jtrick?\ntrick({}) → resolved \"red\"\n"},
-		"a form":      {in: "ask form\n{\"a\":1,\"b\":2}\n", out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
-		"no answer":   {in: "ask delete\n", out: "? May I? delete({})\n", bad: "the run is suspended: this conversation awaits your decision: make chat THREAD="},
-		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n", bad: "the run is suspended"},
-		"too much":    {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n", bad: "not all lines were answered"},
-		"runs": {in: "/runs\n/runs more\n", out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs more)\nTIME  suspended    3.2s  models 2, tools 1  r7\n",
-			"TIME", time.UnixMilli(1).Format(time.DateTime))},
-		"nothing to see": {in: "/open 1\n", err: "use /threads first, then a number of that list\n", bad: "not all lines were answered"},
-	} {
+		"a number": {in: "ask days trip\nthree\n3\n4\n",
+			out: "? Which days?\n? Which trip?\ndays({}) → resolved 3\ntrip({}) → resolved {\"days\":4}\n",
+			err: "the answer is to be a JSON integer; write it as JSON, or /refuse\n",
+			bad: "not all lines were answered"},
+		"a trick": {in: "ask trick\nred\n", out: "? Which [U+001B][2Jtrick?\ntrick({}) → resolved \"red\"\n"},
+		"a form": {in: "ask form\n{\"a\":1,\"b\":2}\n",
+			out: "? Which form?\nform({}) → resolved {\"a\":1,\"b\":2}\n"},
+		"no answer": {in: "ask delete\n", out: "? May I? delete({})\n",
+			bad: "the run is suspended: this conversation awaits your decision: make chat THREAD="},
+		"half answer": {in: "ask delete city\ny\n", out: "? May I? delete({})\n? Which city?\n",
+			bad: "the run is suspended"},
+		"too much": {in: "too much\n", err: "rate_limited: Wait. (again in 6s)\n",
+			bad: "not all lines were answered"},
+		"runs": {in: "/runs\n/runs more\n",
+			out: strings.ReplaceAll("TIME  suspended    3.2s  models 2, tools 1  r\n(older ones: /runs more)\n"+
+				"TIME  suspended    3.2s  models 2, tools 1  r7\n", "TIME", time.UnixMilli(1).Format(time.DateTime))},
+		"nothing to see": {in: "/open 1\n", err: "use /threads first, then a number of that list\n",
+			bad: "not all lines were answered"},
+	}
+}
+
+// TestPipe checks the output of a chat whose lines come from a pipe.
+func TestPipe(t *testing.T) {
+	for name, c := range pipes() {
 		t.Run(name, func(t *testing.T) {
 			file := newStack(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -293,10 +115,14 @@ func TestPipe_Agent(t *testing.T) {
 // TestAnswers: an answer goes as it was written, or not at all.
 func TestAnswers(t *testing.T) {
 	for name, c := range map[string]struct{ in, out, err string }{
-		"other arguments":     {"ask pay\n/edit {\"to\": \"Bob\", \"id\": 12345678901234567890}\n", `pay({}) → resolved {"approved":true,"arguments":{"to":"Bob","id":12345678901234567890}}`, ""},
-		"arguments, no JSON":  {"ask pay\n/edit to Bob\nn\n", "pay({}) → cancelled", "write the arguments behind /edit, as a JSON object\n"},
-		"arguments, a list":   {"ask pay\n/edit [1]\nn\n", "pay({}) → cancelled", "write the arguments behind /edit, as a JSON object\n"},
-		"arguments not to be": {"ask delete\n/edit {}\nn\n", "delete({}) → cancelled", "the arguments of this call cannot be changed: answer y or n\n"},
+		"other arguments": {"ask pay\n/edit {\"to\": \"Bob\", \"id\": 12345678901234567890}\n",
+			`pay({}) → resolved {"approved":true,"arguments":{"to":"Bob","id":12345678901234567890}}`, ""},
+		"arguments, no JSON": {"ask pay\n/edit to Bob\nn\n", "pay({}) → cancelled",
+			"write the arguments behind /edit, as a JSON object\n"},
+		"arguments, a list": {"ask pay\n/edit [1]\nn\n", "pay({}) → cancelled",
+			"write the arguments behind /edit, as a JSON object\n"},
+		"arguments not to be": {"ask delete\n/edit {}\nn\n", "delete({}) → cancelled",
+			"the arguments of this call cannot be changed: answer y or n\n"},
 		"nothing to edit":     {"/edit {}\n", "", "no question is open here\n"},
 		"spaces":              {"ask city\n  Bern \n", `city({}) → resolved "  Bern "`, ""},
 		"a slash":             {"ask city\n//Bern\n", `city({}) → resolved "/Bern"`, ""},
@@ -307,10 +133,12 @@ func TestAnswers(t *testing.T) {
 		"a long number":       {"ask days\n12345678901234567890\n", "days({}) → resolved 12345678901234567890", ""},
 		"one of two types":    {"ask any\n5\n", "any({}) → resolved 5", ""},
 		"one of alternatives": {"ask some\n5\n", "some({}) → resolved 5", ""},
-		"bad bytes":           {"ask city\na\xffb\n/refuse\n", "city({}) → cancelled", "the answer is not valid UTF-8; write it again, or /refuse\n"},
+		"bad bytes": {"ask city\na\xffb\n/refuse\n", "city({}) → cancelled",
+			"the answer is not valid UTF-8; write it again, or /refuse\n"},
 	} {
 		var out, errs bytes.Buffer
-		err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: strings.NewReader(c.in), out: &out, err: &errs})
+		err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)},
+			stdio{in: strings.NewReader(c.in), out: &out, err: &errs})
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		if got := lines[len(lines)-1]; got != c.out || errs.String() != c.err || (err == nil) != (c.err == "") {
 			t.Errorf("%s: %q and on stderr %q, %v; want %q and %q", name, got, &errs, err, c.out, c.err)
@@ -321,9 +149,11 @@ func TestAnswers(t *testing.T) {
 // TestHostileRun: nothing that a run says commands the terminal or hides something, in pieces or whole.
 func TestHostileRun(t *testing.T) {
 	var out, errs bytes.Buffer
-	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: strings.NewReader("hostile\n"), out: &out, err: &errs})
+	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)},
+		stdio{in: strings.NewReader("hostile\n"), out: &out, err: &errs})
 	bad := "[U+001B]]0;title[U+0007][U+001B][2J"
-	want := "one\n\ttwo [U+001B]]52;c;aGk=[U+0007] 👩\u200d🚀 a[U+200D]\ndo" + bad + "({\"a\":\"[U+202E]\"}) → " + bad + "\n"
+	want := "one\n\ttwo [U+001B]]52;c;aGk=[U+0007] 👩\u200d🚀 a[U+200D]\ndo" + bad + "({\"a\":\"[U+202E]\"}) → " + bad +
+		"\n"
 	if err == nil || out.String() != want || errs.String() != "internal: "+bad+"\n" {
 		t.Errorf("printed\n%q\nwant\n%q\nand on stderr %q, %v", &out, want, &errs, err)
 	}
@@ -332,8 +162,10 @@ func TestHostileRun(t *testing.T) {
 // TestHostileTitle: a title neither commands the terminal nor breaks its line.
 func TestHostileTitle(t *testing.T) {
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStackWith(t, "\x1b[2Ja\nb\u202e")}, stdio{in: strings.NewReader("/threads\n"), out: &out, err: io.Discard})
-	if err != nil || !strings.HasSuffix(out.String(), "idle     [U+001B][2Ja[U+000A]b[U+202E]\n") || strings.Count(out.String(), "\n") != 1 {
+	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStackWith(t, "\x1b[2Ja\nb\u202e")},
+		stdio{in: strings.NewReader("/threads\n"), out: &out, err: io.Discard})
+	if err != nil || !strings.HasSuffix(out.String(), "idle     [U+001B][2Ja[U+000A]b[U+202E]\n") ||
+		strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("printed %q, %v", &out, err)
 	}
 }
@@ -344,7 +176,8 @@ func TestPipe_CtrlC(t *testing.T) {
 	defer lines.Close()
 	interrupts := make(chan os.Signal, 1)
 	interrupts <- os.Interrupt
-	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)}, stdio{in: in, out: io.Discard, err: io.Discard, interrupts: interrupts})
+	err := run(t.Context(), []string{"-as", "alice", "-endpoints", newStack(t)},
+		stdio{in: in, out: io.Discard, err: io.Discard, interrupts: interrupts})
 	if err == nil || !strings.Contains(err.Error(), "stopped before all lines were answered") {
 		t.Errorf("it ended with %v", err)
 	}
@@ -355,7 +188,8 @@ func TestChat_CannotStart(t *testing.T) {
 	file := newStack(t)
 	killed := filepath.Join(t.TempDir(), "endpoints.json")
 	nobody := "http://127.0.0.1:1"
-	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: nobody, DynamoDB: nobody, Table: "x"}).Write(killed); err != nil {
+	if err := (endpoints.Endpoints{WebSocket: "ws://127.0.0.1:1", Token: nobody, DynamoDB: nobody,
+		Table: "x"}).Write(killed); err != nil {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
@@ -366,7 +200,8 @@ func TestChat_CannotStart(t *testing.T) {
 		"holds no endpoints":      {"-as", "alice", "-endpoints", empty(t)},
 		"stack is not running":    {"-as", "alice", "-endpoints", killed},
 	} {
-		err := run(t.Context(), append(args, "-connect", "2s"), stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+		err := run(t.Context(), append(args, "-connect", "2s"),
+			stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: have %v, want %q", args, err, want)
 		}

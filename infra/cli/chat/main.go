@@ -1,6 +1,6 @@
-// Command chat is a chat in the terminal, as one of the local stack's made-up users (make chat AS=alice). It streams the agent's
-// text and shows its tool calls. Ctrl-C stops the running run, and quits if there is none. In a pipe it sends each line after
-// the answer to the line before, prints the answers and exits.
+// Command chat is a chat in the terminal, as one of the local stack's made-up users (make chat AS=alice). It streams
+// the agent's text and shows its tool calls. Ctrl-C stops the running run, and quits if there is none. In a pipe it
+// sends each line after the answer to the line before, prints the answers and exits.
 package main
 
 import (
@@ -51,9 +51,9 @@ type stdio struct {
 	colour     bool             // reasoning is shown, dimmed
 }
 
-// lines reads lines until the end of the input. After the channel is closed, failed returns the reason of an early end. A read
-// from a terminal cannot be interrupted, so nothing waits for the goroutine. It ends with the process, or when it has read a
-// line after the end of ctx.
+// lines reads lines until the end of the input. After the channel is closed, failed returns the reason of an early end.
+// A read from a terminal cannot be interrupted, so nothing waits for the goroutine. It ends with the process, or when
+// it has read a line after the end of ctx.
 func (std stdio) lines(ctx context.Context) (_ <-chan string, failed func() error) {
 	lines := make(chan string)
 	var err error

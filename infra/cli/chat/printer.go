@@ -87,8 +87,8 @@ func (p *printer) text(m agui.Message) {
 	p.shown[m.ID] = len(m.Content)
 }
 
-// style writes an escape sequence of this program, which the writer would otherwise spell out. A write error is reported by
-// the next print.
+// style writes an escape sequence of this program, which the writer would otherwise spell out. A write error is
+// reported by the next print.
 func (p *printer) style(wanted bool, sequence string) {
 	if wanted {
 		_ = p.out.Raw(sequence)

@@ -47,12 +47,13 @@ type older struct {
 	before chat.Seq
 }
 
-// newSession makes a session. All of its output passes a visible.Writer, so that text from a model, a tool or another user
-// cannot control the terminal or hide anything.
+// newSession makes a session. All of its output passes a visible.Writer, so that text from a model, a tool or another
+// user cannot control the terminal or hide anything.
 func newSession(c *client.Client, std stdio, wait time.Duration) *session {
 	out := visible.NewWriter(std.out)
 	std.out, std.err = out, visible.NewWriter(std.err)
-	return &session{client: c, std: std, wait: wait, out: out, printer: printer{out: out, colour: std.colour, own: map[string]bool{}}}
+	return &session{client: c, std: std, wait: wait, out: out,
+		printer: printer{out: out, colour: std.colour, own: map[string]bool{}}}
 }
 
 // run lasts until /quit, Ctrl-C without a running run, the end of ctx or, in a pipe, the last answer.
@@ -115,7 +116,8 @@ func idle(s client.State) bool {
 	return s.Status == client.Ready && !s.Lagging && s.Active == "" && !waits && len(s.Sending) == 0
 }
 
-// take carries out a line. In a pipe it holds the line until earlier lines are answered. It reports whether the chat ends.
+// take carries out a line. In a pipe it holds the line until earlier lines are answered. It reports whether the chat
+// ends.
 func (s *session) take(ctx context.Context, line string) bool {
 	if command := strings.TrimSpace(line); !s.std.terminal && command != "/stop" && command != "/quit" {
 		state := s.client.State()
@@ -179,7 +181,8 @@ func (s *session) verdict(state client.State) error {
 			fmt.Fprintln(s.std.out) // the shell's prompt then begins on a new line
 		}
 	case len(state.Interrupts) > 0:
-		return fmt.Errorf("the run is suspended: this conversation awaits your decision: make chat THREAD=%s, and AS as before", state.ThreadID)
+		return fmt.Errorf("the run is suspended: this conversation awaits your decision: make chat THREAD=%s, and AS "+
+			"as before", state.ThreadID)
 	case s.refused:
 		return errors.New("not all lines were answered")
 	}
@@ -239,7 +242,8 @@ func (s *session) complain(n client.Notice) {
 	fmt.Fprintf(s.std.err, "%s: %s%s\n", n.Code, n.Message, again)
 }
 
-const commands = "/agent [name], /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, /edit <arguments>, /stop and /quit"
+const commands = "/agent [name], /threads, /open <n>, /new, /rename <title>, /delete [n], /history, /runs, /refuse, " +
+	"/edit <arguments>, /stop and /quit"
 
 // do carries out one line: a command, a response or a message. A response is sent as written, with its spaces.
 func (s *session) do(ctx context.Context, written string) error {
@@ -278,7 +282,8 @@ func (s *session) do(ctx context.Context, written string) error {
 	case verb == "/refuse", verb == "/edit":
 		answer = line
 	case strings.HasPrefix(verb, "/"):
-		return fmt.Errorf("unknown command %s; the commands are %s. To send it to the agent write /%[1]s", verb, commands)
+		return fmt.Errorf("unknown command %s; the commands are %s. To send it to the agent write /%[1]s", verb,
+			commands)
 	}
 	if q := s.question(s.client.State()); q != nil {
 		return s.reply(*q, answer)

@@ -57,8 +57,10 @@ func TestChat_RealStack(t *testing.T) {
 	defer cancel()
 	t.Run("a pipe", func(t *testing.T) {
 		var out, errs bytes.Buffer
-		lines := "think about it\n//say the answer\nwhat is 12*(3+4)?\nnote: buy milk\n/rename Sums\n/threads\n/delete 1\n/threads\nmy notes\n"
-		if err := run(ctx, []string{"-as", "alice", "-endpoints", file}, stdio{in: strings.NewReader(lines), out: &out, err: &errs}); err != nil {
+		lines := "think about it\n//say the answer\nwhat is 12*(3+4)?\nnote: buy milk\n/rename " +
+			"Sums\n/threads\n/delete 1\n/threads\nmy notes\n"
+		if err := run(ctx, []string{"-as", "alice", "-endpoints", file},
+			stdio{in: strings.NewReader(lines), out: &out, err: &errs}); err != nil {
 			t.Errorf("%v", err)
 		}
 		want := []string{
@@ -81,7 +83,8 @@ func question(ctx context.Context, t *testing.T, file string) {
 	pipe := func(lines string, args ...string) (string, error) {
 		t.Helper()
 		var out bytes.Buffer
-		err := run(ctx, append([]string{"-as", "carol", "-endpoints", file}, args...), stdio{in: strings.NewReader(lines), out: &out, err: &out})
+		err := run(ctx, append([]string{"-as", "carol", "-endpoints", file}, args...),
+			stdio{in: strings.NewReader(lines), out: &out, err: &out})
 		return out.String(), err
 	}
 	const asks = "? Delete all of your notes? It cannot be undone. notes_clear({})\n"

@@ -107,8 +107,8 @@ func lines(rows []row) []string {
 		if r.Cancel {
 			status += ", to be cancelled"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", visible.Line(r.User), r.Run, r.Thread, status, r.Age, r.Attempts, r.Lease,
-			r.Deadline.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", visible.Line(r.User), r.Run, r.Thread, status, r.Age,
+			r.Attempts, r.Lease, r.Deadline.Local().Format(time.DateTime))
 	}
 	if err := w.Flush(); err != nil {
 		return []string{err.Error()}
@@ -159,7 +159,8 @@ func (o *operator) owner(ctx context.Context, id chat.RunID) (chat.User, *store.
 		if unread != nil {
 			return chat.User{}, nil, unread
 		}
-		return chat.User{}, nil, fmt.Errorf("no run %q is running or queued: list shows all such runs, and -user USER finds an ended run", id)
+		return chat.User{}, nil, fmt.Errorf("no run %q is running or queued: list shows all such runs, and -user "+
+			"USER finds an ended run", id)
 	case 1:
 		s, err := o.place.table.For(of[0])
 		return of[0], s, err
@@ -229,7 +230,8 @@ func fate(was chat.RunStatus, run store.Run) string {
 	case run.Status.Terminal():
 		return fmt.Sprintf("it ran, and is %s now", run.Status)
 	}
-	return fmt.Sprintf("its cancel was requested, and it is still %s; if its worker is dead, sweep ends it within two minutes", run.Status)
+	return fmt.Sprintf("its cancel was requested, and it is still %s; if its worker is dead, sweep ends it within "+
+		"two minutes", run.Status)
 }
 
 // await polls twice a second until none of the runs is running, or until the wait time has passed.

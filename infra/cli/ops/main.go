@@ -1,5 +1,5 @@
-// Command ops is for operators (make ops ARGS="list"). It lists and stops runs, shows a user's run queue, ends sessions and
-// verifies a user's stored data. It reads the table directly, of the local stack or with AWS credentials.
+// Command ops is for operators (make ops ARGS="list"). It lists and stops runs, shows a user's run queue, ends sessions
+// and verifies a user's stored data. It reads the table directly, of the local stack or with AWS credentials.
 package main
 
 import (
@@ -83,7 +83,8 @@ func run(ctx context.Context, args []string, w world) error {
 	flags := flag.NewFlagSet("ops", flag.ContinueOnError)
 	flags.SetOutput(w.err)
 	flags.Usage = func() { fmt.Fprint(w.err, usage); flags.PrintDefaults() }
-	flags.StringVar(&o.endpoints, "endpoints", endpoints.Default, "the file in which the running local stack lists its endpoints")
+	flags.StringVar(&o.endpoints, "endpoints", endpoints.Default,
+		"the file in which the running local stack lists its endpoints")
 	flags.StringVar(&o.stack, "stack", "", "a deployed stack's name: its outputs name the table (needs the AWS CLI)")
 	flags.StringVar(&o.table, "table", "", "the table of a deployed stack")
 	flags.StringVar(&o.issuer, "issuer", "", "the issuer of the tokens (only needed for user ids of over 128 bytes)")
@@ -91,7 +92,8 @@ func run(ctx context.Context, args []string, w world) error {
 	flags.BoolVar(&o.key, "key", false, "users are named by their key in the table")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.BoolVar(&o.scan, "scan", false, "for verify: also read the whole table, for items that no other item names")
-	flags.DurationVar(&o.wait, "wait", 10*time.Second, "for kill and kill-all: how long to wait for the end of running runs")
+	flags.DurationVar(&o.wait, "wait", 10*time.Second,
+		"for kill and kill-all: how long to wait for the end of running runs")
 	words, err := parse(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -141,7 +143,8 @@ func choose(words []string) (func(context.Context, *operator) error, error) {
 	command, known := commands()[name]
 	switch {
 	case !known && name != "list":
-		return nil, fmt.Errorf("unknown command %q: use list, kill, kill-all, queue, sign-out, bar, unbar or verify", name)
+		return nil, fmt.Errorf("unknown command %q: use list, kill, kill-all, queue, sign-out, bar, unbar or verify",
+			name)
 	case !known || len(rest) != 1:
 		return nil, fmt.Errorf("%s takes %s", name, map[bool]string{true: "one word", false: "no word"}[known])
 	}
@@ -173,8 +176,8 @@ func (o *operator) named(ctx context.Context, word string) (chat.User, *store.St
 	return u, s, err
 }
 
-// print writes a value as JSON, or the lines. A user chooses their own id, so it is escaped: it cannot hide text, break a line
-// or send commands to the terminal.
+// print writes a value as JSON, or the lines. A user chooses their own id, so it is escaped: it cannot hide text, break
+// a line or send commands to the terminal.
 func (o *operator) print(v any, lines []string) error {
 	if o.json {
 		text, err := json.MarshalIndent(v, "", "  ")

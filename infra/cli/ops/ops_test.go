@@ -54,7 +54,8 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.table = store.New(r.db, store.Config{Name: "carrel", Limits: chat.DefaultLimits()})
-	e := endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: engine.URL(), Table: "carrel", Issuer: chattest.Issuer, OperatorSecret: "s"}
+	e := endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: engine.URL(), Table: "carrel",
+		Issuer: chattest.Issuer, OperatorSecret: "s"}
 	if err := e.Write(r.endpoints); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,8 @@ func TestOps_ListKillQueue(t *testing.T) {
 	if err := errors.Join(err, json.Unmarshal([]byte(out), &rows)); err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v: %s", len(rows), err, out)
 	}
-	if got := rows[0]; got.User != "auth0|alice" || got.Run != "r1" || got.Status != chat.RunRunning || got.Attempts != 1 || got.Age == "" || got.Lease == "" {
+	if got := rows[0]; got.User != "auth0|alice" || got.Run != "r1" || got.Status != chat.RunRunning ||
+		got.Attempts != 1 || got.Age == "" || got.Lease == "" {
 		t.Errorf("the first row is %+v", got)
 	}
 	r.says("queue auth0|alice", "1 slots taken, 1 queued", "r1", "r2")
@@ -159,19 +161,21 @@ func TestOps_ListKillQueue(t *testing.T) {
 	}
 }
 
-// TestHostileSubject: a user's id is printed without what would command the terminal, reorder the line or break it. In JSON
-// it is the same id.
+// TestHostileSubject: a user's id is printed without what would command the terminal, reorder the line or break it. In
+// JSON it is the same id.
 func TestHostileSubject(t *testing.T) {
 	r := newRig(t)
 	subject := "eve\x1b]52;c;aGk=\x07\nbob\u202e\u200b\u009b2J"
 	r.admit(r.as(subject), "r1", "t1")
-	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"queue", subject}, {"verify", subject}, {"kill", "r1"}, {"kill-all", subject}} {
+	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"queue", subject}, {"verify", subject},
+		{"kill", "r1"}, {"kill-all", subject}} {
 		out, err := r.ops(args...)
 		if err != nil || strings.ContainsAny(out, "\x1b\x07\u202e\u200b\u009b") || strings.Contains(out, "\nbob") {
 			t.Errorf("%s: %q, %v", args[0], out, err)
 		}
 		var rows []row
-		if len(args) == 2 && args[1] == "-json" && (json.Unmarshal([]byte(out), &rows) != nil || rows[0].User != subject) {
+		if len(args) == 2 && args[1] == "-json" &&
+			(json.Unmarshal([]byte(out), &rows) != nil || rows[0].User != subject) {
 			t.Errorf("the JSON has another user: %s", out)
 		}
 	}
@@ -205,10 +209,12 @@ func TestVerify(t *testing.T) {
 	r.admit(alice, "r1", "t1")
 	r.says("verify alice -scan", "all data is consistent")
 	for _, item := range []map[string]types.AttributeValue{
-		{"pk": text("U#alice"), "sk": text("RUN#lost"), "id": text("lost"), "status": text("running"), "thread": text("t9")},
+		{"pk": text("U#alice"), "sk": text("RUN#lost"), "id": text("lost"), "status": text("running"),
+			"thread": text("t9")},
 		{"pk": text("C#orphan="), "sk": text("OWNER"), "user": text("alice")},
 	} {
-		if _, err := r.db.PutItem(t.Context(), &sdk.PutItemInput{TableName: aws.String("carrel"), Item: item}); err != nil {
+		if _, err := r.db.PutItem(t.Context(),
+			&sdk.PutItemInput{TableName: aws.String("carrel"), Item: item}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -217,7 +223,8 @@ func TestVerify(t *testing.T) {
 	if !errors.Is(err, errFound) || json.Unmarshal([]byte(out), &found) != nil || len(found) != 4 {
 		t.Errorf("%v: %s", err, out)
 	}
-	for _, want := range []string{"run without slot", "live run outside of the live index", "run outside of the list", "owner without connection"} {
+	for _, want := range []string{"run without slot", "live run outside of the live index", "run outside of the list",
+		"owner without connection"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not find a %s:\n%s", want, out)
 		}
@@ -242,11 +249,13 @@ func TestVerify_ErasedUser(t *testing.T) {
 func TestSessions(t *testing.T) {
 	r := newRig(t)
 	connect := func(user, id string, signedIn time.Time) error {
-		_, err := r.as(user).Connect(t.Context(), chat.Connection{ID: chat.ConnectionID(id), Thread: "t", SignedIn: signedIn})
+		_, err := r.as(user).Connect(t.Context(),
+			chat.Connection{ID: chat.ConnectionID(id), Thread: "t", SignedIn: signedIn})
 		return err
 	}
 	long := time.Now().Add(-time.Hour)
-	if err := errors.Join(connect("alice", "a1=", long), connect("alice", "a2=", long), connect("bob", "b=", long)); err != nil {
+	if err := errors.Join(connect("alice", "a1=", long), connect("alice", "a2=", long),
+		connect("bob", "b=", long)); err != nil {
 		t.Fatal(err)
 	}
 	r.says("sign-out alice", "all sessions are ended", "2 connections")
@@ -282,7 +291,8 @@ func TestOps_MissingInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := filepath.Join(dir, "killed.json")
-	if err := (endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: "http://127.0.0.1:1", Table: "x", OperatorSecret: "s"}).Write(killed); err != nil {
+	if err := (endpoints.Endpoints{WebSocket: "x", Token: "x", DynamoDB: "http://127.0.0.1:1", Table: "x",
+		OperatorSecret: "s"}).Write(killed); err != nil {
 		t.Fatal(err)
 	}
 	key := map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "r"}
@@ -317,17 +327,18 @@ func TestOps_MissingInput(t *testing.T) {
 // With AWS the stack's outputs name the table, and the CLI's configuration gives the credentials.
 func TestPlace_DeployedStack(t *testing.T) {
 	var asked []string
-	w := world{getenv: func(string) string { return "" }, run: func(_ context.Context, name string, args ...string) ([]byte, error) {
-		line := name + " " + strings.Join(args, " ")
-		asked = append(asked, line)
-		switch {
-		case strings.Contains(line, "get region"):
-			return []byte("eu-central-1\n"), nil
-		case strings.Contains(line, "export-credentials"):
-			return []byte("AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=s=\nAWS_SESSION_TOKEN=t\n"), nil
-		}
-		return []byte(`[{"OutputKey":"TableName","OutputValue":"the-table"},{"OutputKey":"Issuer","OutputValue":"https://issuer.test"}]`), nil
-	}}
+	w := world{getenv: func(string) string { return "" },
+		run: func(_ context.Context, name string, args ...string) ([]byte, error) {
+			line := name + " " + strings.Join(args, " ")
+			asked = append(asked, line)
+			switch {
+			case strings.Contains(line, "get region"):
+				return []byte("eu-central-1\n"), nil
+			case strings.Contains(line, "export-credentials"):
+				return []byte("AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=s=\nAWS_SESSION_TOKEN=t\n"), nil
+			}
+			return []byte(`[{"OutputKey":"TableName","OutputValue":"the-table"},{"OutputKey":"Issuer","OutputValue":"https://issuer.test"}]`), nil
+		}}
 	p, err := open(t.Context(), options{stack: "carrel"}, w)
 	if err != nil || p.table == nil || p.issuer != "https://issuer.test" {
 		t.Errorf("%+v, %v; asked %q", p, err, asked)
@@ -353,7 +364,8 @@ func TestKill_WaitsForEnd(t *testing.T) {
 			if err == nil && !stop {
 				continue
 			}
-			_, endErr := h.End(t.Context(), []agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}})
+			_, endErr := h.End(t.Context(),
+				[]agui.Event{{Type: agui.RunFinished, Outcome: &agui.Outcome{Type: agui.OutcomeCancelled}}})
 			ended <- errors.Join(err, endErr)
 			return
 		}

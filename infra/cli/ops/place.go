@@ -36,7 +36,8 @@ func open(ctx context.Context, o options, w world) (place, error) {
 		}
 		name, issuer = cmp.Or(name, outputs["TableName"]), cmp.Or(issuer, outputs["Issuer"])
 		if name == "" {
-			return place{}, fmt.Errorf("the stack %s has no output TableName: is it Carrel's? -table names the table", o.stack)
+			return place{}, fmt.Errorf("the stack %s has no output TableName: is it Carrel's? -table names the table",
+				o.stack)
 		}
 	}
 	return table(getenv, name, issuer)
@@ -64,21 +65,22 @@ func openLocal(o options, w world) (place, error) {
 	return table(func(name string) string { return local[name] }, e.Table, cmp.Or(o.issuer, e.Issuer))
 }
 
-// awsEnvironment is the environment with the credentials that are in it, or what the AWS CLI makes of its configuration.
+// awsEnvironment is the environment with the credentials that are in it, or what the AWS CLI makes of its
+// configuration.
 func awsEnvironment(ctx context.Context, w world) (awsenv.Getenv, error) {
 	region := cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION"))
 	found := map[string]string{}
 	if region == "" {
 		out, err := w.run(ctx, "aws", "configure", "get", "region")
 		if region = strings.TrimSpace(string(out)); err != nil || region == "" {
-			return nil, errors.New("no Region is chosen: set AWS_REGION, or aws configure")
+			return nil, errors.New("no Region is chosen: set AWS_REGION, or run aws configure")
 		}
 	}
 	if w.getenv("AWS_ACCESS_KEY_ID") == "" || w.getenv("AWS_SECRET_ACCESS_KEY") == "" {
 		out, err := w.run(ctx, "aws", "configure", "export-credentials", "--format", "env-no-export")
 		if err != nil {
-			return nil, fmt.Errorf("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws configure, "+
-				"or aws sso login (%w)", err)
+			return nil, fmt.Errorf("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "+
+				"or run aws configure or aws sso login (%w)", err)
 		}
 		for line := range strings.Lines(string(out)) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")

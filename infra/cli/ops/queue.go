@@ -59,7 +59,8 @@ func showQueue(ctx context.Context, o *operator, word string) error {
 		}
 		v.Queued = append(v.Queued, r)
 	}
-	out := []string{fmt.Sprintf("%s: %d slots taken, %d queued, %d connections", v.User, len(v.Slots), len(v.Queued), v.Connections)}
+	out := []string{fmt.Sprintf("%s: %d slots taken, %d queued, %d connections", v.User, len(v.Slots), len(v.Queued),
+		v.Connections)}
 	if v.Erasing {
 		out = append(out, "The user is being erased, or was erased in the last 24 hours. All requests are refused.")
 	}
@@ -76,7 +77,9 @@ func showQueue(ctx context.Context, o *operator, word string) error {
 }
 
 // sitting returns the row of a run that the run queue names. A run without a record is shown as missing.
-func (o *operator) sitting(ctx context.Context, s *store.Store, user string, id chat.RunID, thread chat.ThreadID) (row, error) {
+func (o *operator) sitting(
+	ctx context.Context, s *store.Store, user string, id chat.RunID, thread chat.ThreadID,
+) (row, error) {
 	run, err := s.Run(ctx, id)
 	if errors.Is(err, chat.ErrNotFound) {
 		return row{Kind: "run", User: user, Run: id, Thread: thread, Status: "missing"}, nil
@@ -87,8 +90,8 @@ func (o *operator) sitting(ctx context.Context, s *store.Store, user string, id 
 	return o.runRow(user, run), nil
 }
 
-// again is the pause before verify's second look. Data that was in transition at the first look is consistent by then, or the
-// finding differs.
+// again is the pause before verify's second look. Data that was in transition at the first look is consistent by then,
+// or the finding differs.
 const again = 2 * time.Second
 
 func verify(ctx context.Context, o *operator, word string) error {
@@ -113,7 +116,8 @@ func verify(ctx context.Context, o *operator, word string) error {
 			return err
 		}
 		found = slices.DeleteFunc(found, func(f store.Finding) bool {
-			return !slices.ContainsFunc(second, func(g store.Finding) bool { return f.Kind == g.Kind && f.Thing == g.Thing })
+			return !slices.ContainsFunc(second,
+				func(g store.Finding) bool { return f.Kind == g.Kind && f.Thing == g.Thing })
 		})
 	}
 	out := []string{subject(u) + ": all data is consistent."}

@@ -30,7 +30,8 @@ func (o *operator) end(ctx context.Context, word string, barred bool) error {
 		return err
 	}
 	v := endedView{User: subject(u), Ended: append([]chat.ConnectionID{}, ended...), Barred: barred}
-	out := []string{fmt.Sprintf("%s: all sessions are ended, and %d connections are removed. Runs go on: kill-all ends them.", v.User, len(ended))}
+	out := []string{fmt.Sprintf("%s: all sessions are ended, and %d connections are removed. Runs go on: kill-all "+
+		"ends them.", v.User, len(ended))}
 	if barred {
 		out = append(out, "Every later sign-in is refused too, until unbar.")
 	}
