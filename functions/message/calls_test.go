@@ -24,13 +24,15 @@ func (r *rig) newCalls() *gatewaytest.Calls {
 }
 
 // TestRun_SequentialCalls bounds the calls one after the other from a run frame to the invocation of turn. The test of
-// the same name in functions/turn continues from there to the post of RUN_STARTED.
+// the same name in functions/turn continues from there to the post of RUN_STARTED. The connection watches the thread of
+// the run, so its row is read and not written.
 func TestRun_SequentialCalls(t *testing.T) {
 	r := newRig(t)
 	calls := r.newCalls()
 	calls.Run(t, func(t *testing.T) {
 		r.heldCalls(t, calls)
 		w := r.window("alice", "w1=")
+		w.hello(`{"type":"hello","n":1,"threadId":"t"}`)
 		calls.Reset()
 		w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
 		if got := calls.Round("invoke turn"); got != 3 {
@@ -39,7 +41,38 @@ func TestRun_SequentialCalls(t *testing.T) {
 		if got := calls.Round("post accepted"); got != 3 {
 			t.Errorf("accepted is posted after %d sequential calls, want 3:\n%s", got, calls)
 		}
+		if calls.Round("GetItem CONN#") != 1 || calls.Round("UpdateItem CONN#") != 0 {
+			t.Errorf("the row of the connection is not only read:\n%s", calls)
+		}
 	})
+}
+
+// A run moves its connection to its thread. It does not write the row of a connection that watches the thread already.
+func TestRun_WatchesItsThread(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	w.hello(`{"type":"hello","n":1,"threadId":"elsewhere"}`)
+	for n, run := range []string{"r1", "r2"} {
+		w.send(strings.NewReplacer("r1", run, `"n":2`, fmt.Sprintf(`"n":%d`, n+2)).Replace(hi))
+		if row, err := w.store().Connection(t.Context(), w.id); err != nil || row.Thread != "t" || row.N != 2 {
+			t.Errorf("after %s the connection watches %+v, error %v", run, row, err)
+		}
+	}
+}
+
+// A connection receives broadcasts from its first frame on, also if that is a run of the thread that its connect
+// allocated.
+func TestRun_BeforeTheHello(t *testing.T) {
+	r := newRig(t)
+	w := r.window("alice", "w1=")
+	row, err := w.store().Connection(t.Context(), w.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.send(strings.ReplaceAll(hi, `"threadId":"t"`, `"threadId":"`+string(row.Thread)+`"`))
+	if row, err := w.store().Connection(t.Context(), w.id); err != nil || row.N != 2 {
+		t.Errorf("the connection has %+v, error %v", row, err)
+	}
 }
 
 // TestHello_SequentialCalls bounds the calls one after the other from a hello to its first missed event, or to the

@@ -111,6 +111,17 @@ func (r *request) watch(
 	})
 }
 
+// watchRun points the connection at the thread of a run, as watch does. If the connection watches the thread already,
+// watchRun only reads the record, and the stored n stays lower than the frame's.
+func (r *request) watchRun(ctx context.Context, thread chat.ThreadID, n int64) error {
+	c, err := r.read(func() (chat.Connection, error) { return r.store.Connection(ctx, r.in.Connection) })
+	if err == nil && c.N > 0 && c.Thread == thread {
+		return nil
+	}
+	_, err = r.watch(ctx, thread, n, nil) // it makes all checks again
+	return err
+}
+
 // read keeps the record that read returns for the check of the answers. The token of an answer is that of the frame.
 func (r *request) read(read func() (chat.Connection, error)) (chat.Connection, error) {
 	record, err := lasthop.Read(r.now, func() (chat.Connection, error) {

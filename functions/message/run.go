@@ -56,7 +56,7 @@ func (r *request) admission(f *wire.Run) store.Admission {
 		Run: f.RunID, Thread: f.ThreadID, Agent: f.Agent, Messages: f.Messages,
 		Grants: r.in.Grants, WhenBusy: f.WhenBusy, Judge: r.checkResponses,
 		Owned: func(ctx context.Context) error {
-			if _, err := r.watch(ctx, f.ThreadID, f.N, nil); err != nil {
+			if err := r.watchRun(ctx, f.ThreadID, f.N); err != nil {
 				return err
 			}
 			_, err := r.agents.Find(f.Agent, r.in.Grants)

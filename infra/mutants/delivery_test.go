@@ -5,7 +5,7 @@ import "slices"
 // deliveryGuards are the server's rules of docs/protocol.md and the limits of docs/limits.md on which delivery
 // depends.
 func deliveryGuards() []guard {
-	return slices.Concat(helloGuards(), replayGuards(), postGuards(), rowGuards(), limitGuards())
+	return slices.Concat(helloGuards(), replayGuards(), postGuards(), rowGuards(), runWatchGuards(), limitGuards())
 }
 
 // helloGuards concern what a hello reads before its replay.
@@ -85,6 +85,26 @@ func replayGuards() []guard {
 			name: "acknowledged: never less than before", file: "shared/store/connections.go",
 			test: "./shared/store TestStore",
 			from: ` OR #epoch <> :epoch OR #acked < :acked)`, to: ` OR #acked <> :acked OR #epoch <> :epoch)`,
+		},
+	}
+}
+
+// runWatchGuards are the guards of the thread that a run's connection watches.
+func runWatchGuards() []guard {
+	const from = `if err == nil && c.N > 0 && c.Thread == thread {`
+	return []guard{
+		{
+			name: "run: its connection watches its thread", file: "functions/message/connection.go",
+			test: "./functions/message TestRun_WatchesItsThread", from: from, to: `if err == nil && c.N > 0 {`,
+		},
+		{
+			name: "run: the row of a connection that watches is not written", file: "functions/message/connection.go",
+			test: "./functions/message TestRun_SequentialCalls", from: from,
+			to: `if err == nil && c.N > 0 && c.Thread == "" {`,
+		},
+		{
+			name: "run: its connection has said hello", file: "functions/message/connection.go",
+			test: "./functions/message TestRun_BeforeTheHello", from: from, to: `if err == nil && c.Thread == thread {`,
 		},
 	}
 }

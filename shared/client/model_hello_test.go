@@ -35,7 +35,7 @@ func (c *call) serve(f wire.ClientFrame) {
 		c.hello(f)
 	case *wire.Run:
 		if !b.lapsed(lapseRunWatches) {
-			b.watch(c.link, f.ThreadID, f.N)
+			b.watchRun(c.link, f.ThreadID, f.N)
 		}
 		b.w.later(40*time.Millisecond, func() { c.answer(b.admit(f)) })
 	case *wire.Cancel:
@@ -320,4 +320,11 @@ func fold(events []agui.Event) []agui.Message {
 		f.Add(e)
 	}
 	return f.Messages()
+}
+
+// watchRun is watch for a run, which changes nothing if the connection watches its thread already.
+func (b *backend) watchRun(l *link, id chat.ThreadID, n int64) {
+	if r := b.row(l); r == nil || r.n == 0 || r.thread != id {
+		b.watch(l, id, n)
+	}
 }

@@ -128,9 +128,11 @@ export class Server {
     };
     switch (f.type) {
       case "hello": return new Hello(this, f, say).begin(link);
-      case "run":
-        this.watch(link, f.threadId, f.n);
+      case "run": {
+        const row = this.row(link); // a run changes nothing if the connection watches its thread already
+        if (!row?.n || row.threadId !== f.threadId) this.watch(link, f.threadId, f.n);
         return this.world.later(40, () => say(this.#admit(f)));
+      }
       case "cancel": return this.#cancel(f, say);
       case "delete": return this.#delete(f, say);
       case "ping": return this.#ping(f, say);
