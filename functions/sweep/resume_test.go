@@ -41,6 +41,33 @@ func TestSweep_ResumesDeadWorkersRun(t *testing.T) {
 	}
 }
 
+// A run whose worker handed it over and died before it invoked turn is continued, also after the last attempt.
+func TestSweep_HandedOver(t *testing.T) {
+	r := newFixture(t)
+	alice := r.person("alice")
+	alice.admit("r1")
+	h := alice.dies("r1")
+	for range r.limits.Attempts - 1 {
+		r.advance(21 * time.Second)
+		h = alice.claims("r1", worker)
+	}
+	if err := h.HandOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) > 0 {
+		t.Fatalf("at once: invoked %v, although the worker invokes turn itself", got)
+	}
+	r.advance(11 * time.Second)
+	r.sweep(schedule)
+	if got := r.edge.Invoked(); len(got) != 1 || got[0] != alice.turn("r1") {
+		t.Errorf("invoked %v", got)
+	}
+	if got := alice.claims("r1", worker); !got.Continues() {
+		t.Errorf("claimed %+v", got.Run())
+	}
+}
+
 // A run with a dead worker ends if turn cannot be invoked. For an unclaimed run, the invocation is repeated until the
 // deadline.
 func TestSweep_InvokeFails(t *testing.T) {

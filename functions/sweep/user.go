@@ -70,10 +70,10 @@ func (w *userSweep) start(ctx context.Context, run store.Run) error {
 	return w.store.LookAgain(ctx, run)
 }
 
-// resume invokes turn for another attempt at a run whose worker has died. A superfluous invocation does nothing. If no
-// attempt is left, or turn cannot be invoked, resume ends the run.
+// resume invokes turn for another attempt at a run whose worker has died, or that a worker has handed over. A
+// superfluous invocation does nothing. If no attempt is left, or turn cannot be invoked, resume ends the run.
 func (w *userSweep) resume(ctx context.Context, run store.Run) error {
-	if run.Attempts >= w.limits.Attempts || !w.now().Before(run.Deadline) {
+	if run.Attempts >= w.limits.Attempts && !run.HandedOver || !w.now().Before(run.Deadline) {
 		return w.end(ctx, run.ID, w.store.ClaimExpired, died)
 	}
 	if err := w.invoker.Turn(ctx, w.user, run.ID); err != nil {

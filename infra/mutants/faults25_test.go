@@ -83,7 +83,7 @@ func storeFaults() []fault {
 		},
 		{
 			number: 35, clause: "another attempt", file: "functions/sweep/user.go",
-			from: `if run.Attempts >= w.limits.Attempts ||`, to: `if run.Attempts >= 0 ||`,
+			from: `if run.Attempts >= w.limits.Attempts && !`, to: `if run.Attempts >= 0 && !`,
 			test: "TestFault35_WorkerKilledAtEachEvent",
 		},
 		{

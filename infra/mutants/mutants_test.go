@@ -40,7 +40,7 @@ func guards() []guard {
 		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(),
 		lockGuards(), ownerGuards(),
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), modelGuards(),
-		outputGuards(), suitesGuards(), attackerGuards(),
+		outputGuards(), handOverGuards(), suitesGuards(), attackerGuards(),
 		signInGuards(),
 		idGuards(), headerGuards(), agentGuards(), sessionGuards(), endedGuards(), evictionGuards(), frameRateGuards(),
 		repeatGuards(),

@@ -13,7 +13,8 @@ import (
 )
 
 // Claim claims a run for a turn: an admitted run, or a running run whose lease has expired and whose deadline has not
-// passed. The claim itself counts the attempt, so an attempt that dies while it loads the run is counted too. Claim
+// passed. The claim itself counts the attempt, so an attempt that dies while it loads the run is counted too. A claim
+// of a run that was handed over counts no attempt. Claim
 // fails with chat.ErrNotClaimed if another worker holds the lease, if the run has ended, or if its time or attempts
 // are used up (then sweep ends it); with chat.ErrNotFound; and with chat.ErrForeign if the record names another user,
 // which means that a key was wrong. On failure nothing is changed.
@@ -29,7 +30,7 @@ func (s *Store) Claim(ctx context.Context, id chat.RunID) (*Lease, error) {
 		worker: worker, keepsDue: true,
 		count: ", #attempts = if_not_exists(#attempts, :zero) + :one",
 		when: "(#status = :admitted OR (#status = :running AND #lease < :clock AND #deadline > :clock))" +
-			" AND (attribute_not_exists(#attempts) OR #attempts < :most)",
+			" AND (attribute_not_exists(#attempts) OR #attempts < :most)" + notHanded,
 		values: attributes{
 			":admitted": text(chat.RunAdmitted), ":zero": number(int64(0)),
 			":most": number(int64(s.t.c.Limits.Attempts)),
@@ -97,7 +98,8 @@ func (s *Store) claim(ctx context.Context, id chat.RunID, c claiming) (*Lease, e
 	case r.Nonce != nonce:
 		return nil, fmt.Errorf("claim a run: %w", chat.ErrNotClaimed)
 	}
-	l := &Lease{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript}}
+	l := &Lease{s: s, nonce: nonce, folder: agui.Folder{MaxBytes: maxTranscript},
+		continues: r.Handed != 0 && r.Handed == r.Fence-1}
 	l.lease.Store(r.Lease)
 	l.due.Store(r.Due)
 	if err := l.load(ctx, r); err != nil {
@@ -121,8 +123,11 @@ func (s *Store) claimAt(
 		r, err := asRun(item)
 		due := fromMillis(r.Due)
 		kept := !due.Before(now.Add(moveDueBelow)) && !due.After(now.Add(lookTime+clockMargin))
-		if err != nil || r.Nonce == nonce || kept {
+		if err != nil || r.Nonce == nonce || kept && !r.handedOver() {
 			return item, err
+		}
+		if r.handedOver() {
+			c = continued(c.worker)
 		}
 	}
 	due := attributes{":due": number(millis(now.Add(lookTime)))}

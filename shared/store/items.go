@@ -110,6 +110,8 @@ type runItem struct {
 	Created  int64  `dynamodbav:"created"`
 	Started  int64  `dynamodbav:"started,omitempty"`
 	Attempts int64  `dynamodbav:"attempts,omitempty"`
+	Handed   int64  `dynamodbav:"handed,omitempty"`   // the fence of the worker that handed the run over last
+	Handings int64  `dynamodbav:"handings,omitempty"` // how often the run was handed over
 	Ended    int64  `dynamodbav:"ended,omitempty"`
 	Usage    string `dynamodbav:"usage,omitempty"`
 	Stats    string `dynamodbav:"stats,omitempty"`    // see statsText
@@ -120,13 +122,18 @@ type runItem struct {
 	Expires  int64  `dynamodbav:"expires"`
 }
 
+// handedOver reports whether the worker of the last claim has handed the run over.
+func (i runItem) handedOver() bool {
+	return i.Handed != 0 && i.Handed == i.Fence && chat.RunStatus(i.Status) == chat.RunRunning
+}
+
 func (i runItem) run() (Run, error) {
 	r := Run{
 		ID: chat.RunID(i.ID), Thread: chat.ThreadID(i.Thread), Agent: i.Agent, Status: chat.RunStatus(i.Status),
 		Fence: i.Fence, LeaseExpires: fromMillis(i.Lease), CancelRequested: i.Cancel,
 		Created: fromMillis(i.Created), Ended: fromMillis(i.Ended),
 		Started: fromMillis(i.Started), Attempts: int(i.Attempts), Deadline: fromMillis(i.Deadline),
-		Due: fromMillis(i.Due),
+		Due: fromMillis(i.Due), HandOvers: int(i.Handings), HandedOver: i.handedOver(),
 	}
 	if i.Usage != "" {
 		if err := json.Unmarshal([]byte(i.Usage), &r.Usage); err != nil {

@@ -21,16 +21,18 @@ var ErrStaleAttempt = errors.New("a previous attempt wrote in between")
 // lease's fence and nonce. Once the lease is lost, every method returns chat.ErrLeaseLost. Append and End are for one
 // goroutine at a time; Renew and CancelRequested may run beside them.
 type Lease struct {
-	s       *Store
-	run     Run
-	nonce   string
-	input   Admission
-	thread  Thread
-	lost    atomic.Bool  // the lease is lost, or the run has ended
-	deleted bool         // the thread is deleted: the run can only be ended
-	broken  error        // why a part of the run cannot be decoded, if so: the run can only be ended
-	lease   atomic.Int64 // end of the lease, ms since the epoch
-	due     atomic.Int64 // when sweep examines the run next, ms since the epoch
+	s     *Store
+	run   Run
+	nonce string
+	input Admission
+	// continues is true if the worker before has handed the run over
+	continues bool
+	thread    Thread
+	lost      atomic.Bool  // the lease is lost, or the run has ended
+	deleted   bool         // the thread is deleted: the run can only be ended
+	broken    error        // why a part of the run cannot be decoded, if so: the run can only be ended
+	lease     atomic.Int64 // end of the lease, ms since the epoch
+	due       atomic.Int64 // when sweep examines the run next, ms since the epoch
 
 	// statusAfter is the status of the thread after the end of the run, by the run queue that PrepareEnd read; "" if
 	// it is not known.
@@ -88,7 +90,8 @@ func (l *Lease) Expires() time.Time { return fromMillis(l.lease.Load()) }
 func (l *Lease) SetStats(s chat.RunStats) { l.stats = s }
 
 // held is the condition of every change of the run's record by the holder of the lease.
-const held = "attribute_exists(#pk) AND #fence = :fence AND #nonce = :nonce AND #status = :running"
+const held = "attribute_exists(#pk) AND #fence = :fence AND #nonce = :nonce AND #status = :running" +
+	" AND (attribute_not_exists(#handed) OR #handed <> :fence)"
 
 // withHeld adds the values of the condition held.
 func (l *Lease) withHeld(values attributes) attributes {

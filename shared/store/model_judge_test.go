@@ -96,7 +96,10 @@ func (m *model) run(a *actor, before *state, now runRow) {
 	if now.Status != old.Status {
 		m.moved(a, old, now)
 	}
-	if now.Lease == 0 && old.Lease != 0 && now.status() == chat.RunRunning {
+	switch {
+	case now.Handed != old.Handed || now.Handings != old.Handings:
+		m.handedOver(a, old, now)
+	case now.Lease == 0 && old.Lease != 0 && now.status() == chat.RunRunning:
 		m.released(a, old, now)
 	}
 	if kept := now.Inside == old.Inside; kept == (now.status().Terminal() && old.Inside != "") {
@@ -154,8 +157,13 @@ func (m *model) claims(a *actor, old, now runRow) {
 	if strings.HasPrefix(a.name, "sweep") {
 		counted = 0
 	}
-	if now.Attempts != old.Attempts+counted || counted > 0 && (now.Attempts > int64(m.limits.Attempts) || expired &&
-		old.Deadline <= a.since.UnixMilli()) {
+	handed := old.Handed != 0 && old.Handed == old.Fence
+	if handed && counted > 0 {
+		counted = 0
+		m.counts["continued"]++
+	}
+	if now.Attempts != old.Attempts+counted || counted > 0 && now.Attempts > int64(m.limits.Attempts) ||
+		!strings.HasPrefix(a.name, "sweep") && expired && old.Deadline <= a.since.UnixMilli() {
 		m.fail("%s: the attempts of %s exceed the limit or were not counted: %+v, now %+v", a.name, now.ID, old, now)
 	}
 	if now.status() != chat.RunRunning || !expired && !admitted || now.Lease <= a.now().UnixMilli() &&

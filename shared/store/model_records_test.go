@@ -131,7 +131,7 @@ func lookAgain(a *actor, run store.Run) {
 // resume invokes turn for a run with a dead worker, or ends the run.
 func resume(a *actor, run store.Run) {
 	// or the invoke fails
-	if run.Attempts >= a.m.limits.Attempts || !a.m.now.Before(run.Deadline) || a.rng.IntN(5) == 0 {
+	if run.Attempts >= a.m.limits.Attempts && !run.HandedOver || !a.m.now.Before(run.Deadline) || a.rng.IntN(5) == 0 {
 		end(a, run.ID, a.store.ClaimExpired)
 		return
 	}
@@ -163,6 +163,16 @@ func (m *model) looked(a *actor, old, now runRow) {
 	renewed := now.Fence == old.Fence && now.Lease > old.Lease && now.status() == chat.RunRunning
 	if renewed && now.Due < now.Lease {
 		m.fail("%s: renewed its lease of %s, which is due before the lease ends: %+v", a.name, now.ID, now)
+	}
+}
+
+// handedOver checks a hand-over. Only the worker with the lease may hand a run over, and it is due soon.
+func (m *model) handedOver(a *actor, old, now runRow) {
+	m.counts["handed over"]++
+	if a.did["claimed "+now.ID] != now.Nonce || now.Nonce != old.Nonce || now.Fence != old.Fence ||
+		now.Handed != now.Fence || now.Handings != old.Handings+1 || now.Lease != 0 || now.Attempts != old.Attempts ||
+		now.Due > a.now().Add(10*time.Second).UnixMilli() {
+		m.fail("%s: handed %s over: %+v, now %+v", a.name, now.ID, old, now)
 	}
 }
 

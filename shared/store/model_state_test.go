@@ -42,6 +42,8 @@ type runRow struct {
 	Inside   string `dynamodbav:"in"`
 	Answers  string `dynamodbav:"answers"`
 	Lease    int64  `dynamodbav:"lease"`
+	Handed   int64  `dynamodbav:"handed"`
+	Handings int64  `dynamodbav:"handings"`
 	Worker   string `dynamodbav:"worker"`
 	Due      int64  `dynamodbav:"due"`
 	Cancel   bool   `dynamodbav:"cancel"`

@@ -30,6 +30,10 @@ func turn(a *actor, id chat.RunID) {
 	if !h.Deleted() && !w.begin() || !w.work() {
 		return
 	}
+	if !w.cancelled && !h.Deleted() && h.MayHandOver() && a.rng.IntN(6) == 0 {
+		w.handOver()
+		return
+	}
 	a.m.responsesOf(w)
 	last := storetest.Finished(h)
 	switch {
@@ -45,6 +49,9 @@ func turn(a *actor, id chat.RunID) {
 
 // begin writes the first record. It chooses the events again each time that a previous attempt has appended a record.
 func (w *worker) begin() bool {
+	if w.h.Continues() && w.h.HasRecords() {
+		return true // nothing is left open
+	}
 	for {
 		first := []agui.Event{storetest.Started(w.h)}
 		if previous := w.h.PreviousEvents(); len(previous) > 0 {
@@ -65,6 +72,9 @@ func (w *worker) append(events []agui.Event) (done, again bool) {
 	for {
 		seq, err := w.h.Append(w.a.ctx, events)
 		if errors.Is(err, store.ErrStaleAttempt) {
+			if w.h.Continues() && w.h.HasRecords() {
+				w.a.m.fail("%s: the worker that handed %s over wrote afterwards", w.a.name, w.h.Run().ID)
+			}
 			return false, true
 		}
 		if err != nil && !w.a.dead && w.a.excused(err) {
@@ -127,6 +137,20 @@ func (w *worker) say() bool {
 		}
 	}
 	return true
+}
+
+// handOver hands the run over. Sometimes the worker dies before it invokes the next one.
+func (w *worker) handOver() {
+	for range 5 {
+		err := w.h.HandOver(w.a.ctx)
+		if err != nil && !w.a.dead && w.a.excused(err) {
+			continue
+		}
+		if w.passed("hand over", err) && w.a.rng.IntN(5) > 0 {
+			w.a.m.invoked(w.h.Run().ID)
+		}
+		return
+	}
 }
 
 // interrupts returns one or two interrupts, some of which expire soon.

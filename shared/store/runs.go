@@ -33,7 +33,9 @@ type Run struct {
 	CancelRequested bool
 	Created, Ended  time.Time
 	Started         time.Time // time of the first claim; zero if there was none
-	Attempts        int       // number of claims by turn
+	Attempts        int       // number of claims by turn, except those that continue after a hand-over
+	HandOvers       int       // how often a worker handed the run over to the next one
+	HandedOver      bool      // the last worker has handed the run over, and no other has claimed it since
 	Deadline        time.Time // by this time the run must be claimed, or ended
 	Due             time.Time // when sweep examines the run next
 	Usage           []agui.Usage

@@ -196,6 +196,11 @@ func leaseProbes() map[string]probe {
 		"Lease.HasRecords": leaseCase(false, func(c caller) (any, error) { return c.lease.HasRecords(), nil }),
 		"Lease.Expires":    leaseCase(false, func(c caller) (any, error) { return c.lease.Expires(), nil }),
 		"Lease.Renew":      leaseCase(false, func(c caller) (any, error) { return nil, c.lease.Renew(c.T.Context()) }),
+		"Lease.Continues":  leaseCase(false, func(c caller) (any, error) { return c.lease.Continues(), nil }),
+		"Lease.MayHandOver": leaseCase(false, func(c caller) (any, error) {
+			return c.lease.MayHandOver(), nil
+		}),
+		"Lease.HandOver": leaseCase(true, handsOver),
 		"Lease.PreviousEvents": leaseCase(true, func(c caller) (any, error) {
 			c.Clock.Advance(time.Minute)
 			h, err := c.store.Claim(c.T.Context(), c.run)
@@ -230,4 +235,16 @@ func leaseProbes() map[string]probe {
 			return ended.Thread, err
 		}),
 	}
+}
+
+// handsOver hands the caller's run over and claims it again.
+func handsOver(c caller) (any, error) {
+	if err := c.lease.HandOver(c.T.Context()); err != nil {
+		return nil, err
+	}
+	h, err := c.store.Claim(c.T.Context(), c.run)
+	if err != nil {
+		return nil, err
+	}
+	return h.Input(), nil
 }
