@@ -3,14 +3,16 @@ import type { ReactNode } from "react";
 import ReactMarkdown from "react-markdown";
 import type { Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
+import { Chart } from "./Chart.tsx";
 import { Copy } from "./Copy.tsx";
 import { plainly } from "./asked.ts";
+import { chartOf, charts } from "./chart.ts";
 import { codeOf, destinationOf, isReadable, plainLinks, safeAddress, textOf } from "./markdown.ts";
 import { Otherwise } from "./Otherwise.tsx";
 
 /**
  * What a model says, as Markdown. Its HTML is shown as text, nothing is loaded, and links lead to http, https and mail
- * only and show where they lead. What cannot be read as Markdown in good time is shown as it is.
+ * only and show where they lead. A block named chart that is one is drawn. What cannot be read as Markdown in good time is shown as it is.
  */
 export const Markdown = memo(function Markdown({ text }: { readonly text: string }) {
   const plain = <p className="text">{text}</p>;
@@ -25,13 +27,16 @@ export const Markdown = memo(function Markdown({ text }: { readonly text: string
 });
 
 const PLUGINS = [remarkGfm];
-const OF_HTML = [plainLinks];
+const OF_HTML = [plainLinks, charts];
 
 /** Elements are made of these alone, so that no attribute of the text's own making reaches the page. */
 const COMPONENTS: Components = {
   a: ({ node, href, children }) => <Link href={href} text={textOf(node)}>{children}</Link>,
   img: ({ src, alt }) => <Picture address={typeof src === "string" ? src : undefined} text={alt ? `Image: ${plainly(alt)}` : "Image"} />,
-  pre: ({ children }) => <Code>{children}</Code>,
+  pre: ({ node, children }) => {
+    const chart = chartOf(node);
+    return chart ? <Chart chart={chart} /> : <Code>{children}</Code>;
+  },
   table: ({ children }) => <div className="wide" role="group" aria-label="Table" tabIndex={0}><table>{children}</table></div>,
   input: ({ checked }) => <span role="img" aria-label={checked ? "done" : "to do"}>{checked ? "☑" : "☐"}</span>,
   // The page has its own first two levels of headings.

@@ -83,7 +83,7 @@ function ToolCall({ toolName, argsText, result, artifact }: ToolCallMessagePartP
     <details className="tool" open role="group" aria-label={`Tool call ${name}`}>
       <summary>{name} <span className="outcome">{result === undefined ? "…" : typeof artifact === "string" ? artifact.replaceAll("_", " ") : "done"}</span></summary>
       <pre role="group" aria-label="Arguments">{plainly(argsText)}</pre>
-      {result !== undefined && <pre role="group" aria-label="Result">{plainly(String(result))}</pre>}
+      {result !== undefined && <pre role="group" aria-label="Result" tabIndex={0}>{plainly(String(result))}</pre>}
     </details>
   );
 }

@@ -126,7 +126,7 @@ func (a advisor) figures(ctx context.Context, in figuresArguments) (string, erro
 		text += fmt.Sprintf("%d rows have neither a cost nor a known price, and the costs do not include them.\n",
 			unpriced)
 	}
-	return text + "The latency percentiles are of the rows' mean latency, weighted by requests.\n", nil
+	return text + percentiles, nil
 }
 
 func (a advisor) options(ctx context.Context, in source) (string, error) {

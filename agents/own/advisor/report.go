@@ -15,6 +15,8 @@ const format = "Paste a table into a message: CSV, tab-separated or Markdown, wi
 
 const caution = "Each row assumes the same tokens and list prices. The savings overlap, so do not add them up."
 
+const percentiles = "p50_ms and p95_ms are percentiles of the rows' mean latency, weighted by requests.\n\n"
+
 // maxOptions and maxActions bound the lists of a report.
 const (
 	maxOptions = 8
@@ -41,7 +43,7 @@ func report(t table, price func(string) (Price, bool)) string {
 			all.unpriced)
 	}
 	models := totalsBy(t.rows, price, byModel)
-	b.WriteString("### Cost and speed\n\n" + totalsTable("model", append(models, all)) + "\n")
+	b.WriteString("### Cost and speed\n\n" + totalsTable("model", append(models, all)) + "\n" + percentiles)
 	b.WriteString(chart("bar", "Cost by model in USD", "model", "cost_usd", models))
 	b.WriteString(tr.text() + "\n" + chart("line", "Cost per day in USD", "day", "cost_usd", tr.days))
 	if t.has(colFeature) {
@@ -74,8 +76,8 @@ func list(lines []string) string {
 // totalsTable writes sums as a Markdown table. The percentiles are of the rows' mean latency, weighted by requests.
 func totalsTable(key string, totals []*total) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %s | requests | input_tokens | output_tokens | cost_usd | cost_usd_per_1000_requests | "+
-		"errors_percent | latency_p50_ms | latency_p95_ms |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", key)
+	fmt.Fprintf(&b, "| %s | requests | input_tokens | output_tokens | cost_usd | usd_per_1000_requests | "+
+		"errors_percent | p50_ms | p95_ms |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", key)
 	for _, t := range totals {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %s | %s | %s | %s |\n", t.name, t.requests, t.input, t.output,
 			rounded(t.costUSD, 2), rounded(t.perThousand(), 2), rounded(percent(t.errors, t.requests), 2),
@@ -133,7 +135,7 @@ func optionsTable(options []option, days int) string {
 		return "The data show no way to save.\n"
 	}
 	var b strings.Builder
-	b.WriteString("| change | saving_usd_per_30_days | risk |\n|---|--:|---|\n")
+	b.WriteString("| change | usd_per_30_days | risk |\n|---|--:|---|\n")
 	for _, o := range options[:min(maxOptions, len(options))] {
 		month := new(big.Rat).Mul(o.savingUSD, big.NewRat(30, int64(days)))
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", o.change, rounded(month, 2), o.risk)
