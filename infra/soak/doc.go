@@ -6,5 +6,5 @@
 // (plan_test.go): each step follows from the seed, the user, the device and the number of the step alone. The injector
 // (faults_test.go) decides which faults strike. A listener checks every frame as it reaches a socket (frames_test.go).
 // The expected answer of a run follows from its question: the oracle asks the scripted model (oracle_test.go). The
-// judge compares (judge_test.go).
+// judge compares (judge_test.go, compare_test.go).
 package soak
