@@ -73,7 +73,7 @@ func (t *turn) start(at time.Time) (start, error) {
 		f.Add(e)
 	}
 	s.messages = f.Messages()
-	s.pending = engine.UnfinishedCalls(previous, open)
+	s.pending = engine.UnfinishedCalls(agui.Line(previous, ""), open)
 	return s, nil
 }
 
@@ -98,8 +98,7 @@ func (t *turn) resolved(s start) ([]engine.PendingCall, error) {
 			return nil, fmt.Errorf("apply a response to an interrupt: %w", err)
 		}
 		p.MayHaveRun = len(previous) > 0
-		hasResult := func(e agui.Event) bool { return e.Type == agui.ToolCallResult && e.ToolCallID == p.Call.ID }
-		if !slices.ContainsFunc(previous, hasResult) {
+		if len(p.Path) > 0 || !agui.HasResult(previous, p.Call.ID) { // the engine continues the lines of a path
 			all = append(all, p)
 		}
 	}

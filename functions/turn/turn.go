@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -143,7 +142,7 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 	resolved, errResponses := t.resolved(s)
 	in := t.lease.Input()
 	a, errAgent := t.agents.Agent(in.Agent, in.Grants)
-	all := t.startRegistry(ctx, a.Tools)()
+	all := t.startRegistry(ctx, t.patterns(a))()
 	tools, errTools := t.dispatcherOf(ctx, s, all, a.Tools)
 	messages := append(h.messages, s.messages...)
 	if tools != nil {
@@ -153,10 +152,8 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 		h.err = nil // the engine reports why the run ends
 	}
 	return engine.Config{
-		User: t.uc, Agent: a.Name, Tools: tools,
-		Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}},
-		Settings: engine.Settings{Output: json.RawMessage(a.Output)},
-		History:  messages, Log: s.events, Pending: append(s.pending, resolved...),
+		User: t.uc, Agent: t.agent(a, tools), Open: t.opener(s, all.registry, tools),
+		History: messages, Log: s.events, Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))

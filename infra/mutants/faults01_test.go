@@ -15,9 +15,9 @@ func eventFaults() []fault {
 	return []fault{
 		{
 			number: 1, clause: "ids do not follow from the clock", file: "shared/engine/run.go",
-			from: `		r.newID = func() string { return rand.Text()[:16] } // 80 bits; log records repeat them
+			from: `		return rand.Text()[:16] // 80 bits, short because log records repeat ids
 `, to: `		_ = rand.Text
-		r.newID = func() string { return fmt.Sprint(c.User.Now().UnixMilli()) }
+		return fmt.Sprint(r.c.User.Now().UnixMilli())
 `, pkg: audit, test: "TestFault01_DistinctEventIDs",
 		},
 		{

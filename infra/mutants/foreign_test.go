@@ -75,7 +75,7 @@ func outsideGuards() []guard {
 		{
 			name: "outside: a text of an earlier run counts", file: outside,
 			test: "./shared/engine TestPendingCall_AskOutside",
-			from: `agui.MarksOf(m.Metadata).Outside:`, to: `agui.MarksOf(m.Metadata).Edited:`,
+			from: `agui.MarksOf(m.Metadata).Outside {`, to: `agui.MarksOf(m.Metadata).Edited {`,
 		},
 		{
 			name: "outside: a page is marked", row: "D4", file: fetch, test: "./functions/turn TestInjection",

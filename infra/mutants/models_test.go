@@ -63,7 +63,7 @@ func outputGuards() []guard {
 			from: `!fits(r.c.Settings.Output, a.text()):`, to: `!fits(r.c.Settings.Output, a.text()) && a == nil:`,
 		},
 		{
-			name: "models: the engine receives the agent's schema", file: "functions/turn/turn.go",
+			name: "models: the engine receives the agent's schema", file: "functions/turn/agents.go",
 			test: "./functions/turn TestTurn_Output",
 			from: `engine.Settings{Output: json.RawMessage(a.Output)}`,
 			to:   `engine.Settings{Extra: json.RawMessage(nil), Output: json.RawMessage(a.Output[:0])}`,

@@ -95,7 +95,7 @@ func wholeAnswerGuards() []guard {
 		{
 			name: "runs: a call of an answer without a mark was not made", file: "shared/agui/open.go",
 			test: "./shared/agui TestCloseAttempt_PendingCalls",
-			from: `		o.unmarked = append(o.unmarked, e.ToolCallID)
+			from: `		l.unmarked = append(l.unmarked, e.ToolCallID)
 `, to: ``,
 		},
 		{

@@ -6,7 +6,7 @@ import "slices"
 func toolsGuards() []guard {
 	return slices.Concat(callGuards(), callLimitGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(),
 		approvalGuards(),
-		visibleGuards(), foreignToolGuards(), outsideGuards(), guardedGuards(), mcpGuards())
+		visibleGuards(), subagentGuards(), foreignToolGuards(), outsideGuards(), guardedGuards(), mcpGuards())
 }
 
 func callGuards() []guard {
@@ -61,7 +61,7 @@ func callLimitGuards() []guard {
 		{
 			name: "tools: a run's calls of one tool are bounded", file: dispatch, row: "D1",
 			test: tools + "TestCallsPerRun",
-			from: `return d.calls[t.spec.Name] <= t.limits.calls`, to: `return d.calls[t.spec.Name] > 0`,
+			from: `return c.calls[t.spec.Name] <= t.limits.calls`, to: `return c.calls[t.spec.Name] > 0`,
 		},
 		{
 			name: "tools: an attempt's calls count for the next", file: "functions/turn/tools.go", row: "D1",
@@ -101,7 +101,7 @@ func auditedGuards() []guard {
 		{
 			name: "tools: calls that are never made are recorded", file: "shared/engine/run.go", row: "D2",
 			test: "./shared/engine TestRun_SkippedCallsAreRecorded",
-			from: `r.c.Tools.RecordSkipped(called(c), tool.NotCalled)`, to: `_ = called(c)`,
+			from: `r.c.Tools.RecordSkipped(toCall(c), tool.NotCalled)`, to: `_ = toCall(c)`,
 		},
 		{
 			name: "tools: a frame brings no grants", file: "functions/message/run.go", row: "D2",

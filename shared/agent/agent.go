@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"carrel/shared/chat"
 	"carrel/shared/engine"
 )
 
@@ -50,6 +51,20 @@ func (r *Registry) Agent(name string, grants []string) (Agent, error) {
 	}
 	return Agent{Definition: d, Candidates: r.models[d.Name]}, nil
 }
+
+// Unchecked returns the agent of that name whatever the grants are. It is for an agent that another one asks: the
+// engine checks its grant. It fails with chat.ErrUnknownAgent.
+func (r *Registry) Unchecked(name string) (Agent, error) {
+	for _, d := range r.set.definitions {
+		if d.Name == name {
+			return Agent{Definition: d.clone(), Candidates: r.models[name]}, nil
+		}
+	}
+	return Agent{}, fmt.Errorf("agent %q: %w", name, chat.ErrUnknownAgent)
+}
+
+// Reach is Set.Reach.
+func (r *Registry) Reach(name string) []string { return r.set.Reach(name) }
 
 // Names returns the agents' names, the default first.
 func (r *Registry) Names() []string { return r.set.Names() }

@@ -184,3 +184,49 @@ func TestRegistry(t *testing.T) {
 		t.Error("an agent without a model was accepted")
 	}
 }
+
+// The lists of other agents are checked when all agents are known.
+func TestParse_Teams(t *testing.T) {
+	const head = "default: true\ngrant: none\n"
+	chain := map[string]string{"a.yaml": head + "agents: [b]\n"}
+	for i, name := range []string{"b", "c", "d", "e"} {
+		chain[name+".yaml"] = "grant: none\nagents: [" + string(rune('c'+i)) + "]\n"
+	}
+	chain["f.yaml"] = "grant: none\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"unknown agent": {map[string]string{"a.yaml": head + "\nagents: [x]\n"},
+			`a.yaml:4: agents: the agent "x" is unknown; the agents are a`},
+		"unknown successor": {map[string]string{"a.yaml": head + "handoffs: [x]\n"},
+			`a.yaml:3: handoffs: the agent "x"`},
+		"itself": {map[string]string{"a.yaml": head + "handoffs: [a]\n"},
+			"a.yaml:3: handoffs: an agent cannot"},
+		"twice": {map[string]string{"a.yaml": head + "agents: [b, b]\n", "b.yaml": "grant: none\n"},
+			`a.yaml:3: agents: it names "b" twice`},
+		"a circle": {map[string]string{"a.yaml": head + "agents: [b]\n", "b.yaml": "grant: none\nagents: [a]\n"},
+			"b.yaml:2: agents: a circle: b asks a asks b"},
+		"a name that is no tool's": {map[string]string{"a.yaml": head + "agents: [b.c]\n", "b.c.yaml": "grant: none\n"},
+			"a.yaml:3: agents: the name of \"b.c\" becomes part of a tool's name"},
+		"a chain of six": {chain, "a.yaml:3: agents: a asks b asks c asks d asks e asks f: at most 4 agents"},
+		"a tool's name": {map[string]string{"a.yaml": head + "agents: [user]\n", "user.yaml": "grant: none\n"},
+			`a.yaml:3: agents: the name of "user" would give`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := agent.Parse(folder(c.files), append(slices.Clone(tools), "ask_user"))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+		})
+	}
+	delete(chain, "f.yaml")
+	chain["e.yaml"] = "grant: none\nhandoffs: [a, b]\n"
+	set, err := agent.Parse(folder(chain), tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.Reach("c"); !slices.Equal(got, []string{"c", "d", "e", "a", "b"}) {
+		t.Errorf("a run of c can involve %q", got)
+	}
+}

@@ -23,6 +23,8 @@ type Definition struct {
 	Instructions string   `yaml:"instructions"` // the system prompt
 	Models       []string `yaml:"models"`       // roles or provider:model; the others stand in for the first
 	Tools        []string `yaml:"tools"`        // names of tools; a final * stands for any ending, a first ! leaves out
+	Agents       []string `yaml:"agents"`       // the agents that it may ask, by the tool ask_<name>
+	Handoffs     []string `yaml:"handoffs"`     // the agents that may take over, by the tool to_<name>
 	Grant        string   `yaml:"grant"`        // the grant that a user needs, or Open
 	Default      bool     `yaml:"default"`      // answers when a run names no agent; exactly one has it
 	Limits       Limits   `yaml:"limits"`
@@ -75,7 +77,7 @@ func NewSet(tools []string, definitions ...Definition) (*Set, error) {
 			report("name", "another agent has the same name")
 		}
 		d.Tools = resolveTools(d.Tools, tools, report)
-		d.Models = slices.Clone(d.Models)
+		d.Models, d.Agents, d.Handoffs = slices.Clone(d.Models), slices.Clone(d.Agents), slices.Clone(d.Handoffs)
 		if len(d.Models) == 0 {
 			d.Models = []string{DefaultModel}
 		}
@@ -88,6 +90,7 @@ func NewSet(tools []string, definitions ...Definition) (*Set, error) {
 		}
 		s.definitions = append(s.definitions, d)
 	}
+	mistakes = append(mistakes, checkTeams(s.definitions, tools)...)
 	if defaults == 0 {
 		mistakes = append(mistakes, errors.New("define agents: no agent is the default; write default: true in one"))
 	}
@@ -202,8 +205,14 @@ func (s *Set) Find(name string, grants []string) (Definition, error) {
 		if d.Grant != Open && !slices.Contains(grants, d.Grant) {
 			return Definition{}, fmt.Errorf("agent %q needs the grant %q: %w", d.Name, d.Grant, chat.ErrDenied)
 		}
-		d.Tools, d.Models, d.Output = slices.Clone(d.Tools), slices.Clone(d.Models), slices.Clone(d.Output)
-		return d, nil
+		return d.clone(), nil
 	}
 	return Definition{}, fmt.Errorf("agent %q: %w", name, chat.ErrUnknownAgent)
+}
+
+// clone returns a copy that shares no slice with d.
+func (d Definition) clone() Definition {
+	d.Tools, d.Models = slices.Clone(d.Tools), slices.Clone(d.Models)
+	d.Agents, d.Handoffs, d.Output = slices.Clone(d.Agents), slices.Clone(d.Handoffs), slices.Clone(d.Output)
+	return d
 }

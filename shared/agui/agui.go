@@ -32,6 +32,9 @@ const (
 	ReasoningEnd            EventType = "REASONING_END"
 	ReasoningEncryptedValue EventType = "REASONING_ENCRYPTED_VALUE"
 	Custom                  EventType = "CUSTOM"
+	SubagentStarted         EventType = "SUBAGENT_STARTED"
+	SubagentFinished        EventType = "SUBAGENT_FINISHED"
+	SubagentError           EventType = "SUBAGENT_ERROR"
 )
 
 // Event is one AG-UI event. It is a flat union: the fields that its Type requires are set and all others are zero. An
@@ -40,15 +43,17 @@ type Event struct {
 	Type      EventType       `json:"type"`
 	Timestamp int64           `json:"timestamp,omitempty"` // ms since the epoch; the emitter sets it
 	Metadata  json.RawMessage `json:"metadata,omitempty"`  // an object
+	// SubagentRunID names the line of the event: one call of another agent. "" is the line of the run's own agent.
+	SubagentRunID string `json:"subagentRunId,omitempty"`
 
 	ThreadID        chat.ThreadID `json:"threadId,omitempty"`        // RUN_STARTED, RUN_FINISHED
 	RunID           chat.RunID    `json:"runId,omitempty"`           // RUN_STARTED, RUN_FINISHED
 	ProtocolVersion string        `json:"protocolVersion,omitempty"` // RUN_STARTED
 	Input           *RunInput     `json:"input,omitempty"`           // RUN_STARTED
-	Outcome         *Outcome      `json:"outcome,omitempty"`         // RUN_FINISHED
+	Outcome         *Outcome      `json:"outcome,omitempty"`         // RUN_FINISHED, SUBAGENT_FINISHED
 	Usage           []Usage       `json:"usage,omitempty"`           // RUN_FINISHED, RUN_ERROR
-	Message         string        `json:"message,omitempty"`         // RUN_ERROR
-	Code            string        `json:"code,omitempty"`            // RUN_ERROR
+	Message         string        `json:"message,omitempty"`         // RUN_ERROR, SUBAGENT_ERROR
+	Code            string        `json:"code,omitempty"`            // RUN_ERROR, SUBAGENT_ERROR
 
 	MessageID       string  `json:"messageId,omitempty"`       // TEXT_*, REASONING_*, TOOL_CALL_RESULT
 	Role            Role    `json:"role,omitempty"`            // the *_START of messages, TOOL_CALL_RESULT
@@ -63,8 +68,12 @@ type Event struct {
 	EncryptedValue *string `json:"encryptedValue,omitempty"` // REASONING_ENCRYPTED_VALUE; only the log has it
 
 	StepName string          `json:"stepName,omitempty"` // STEP_*
-	Name     string          `json:"name,omitempty"`     // CUSTOM
+	Name     string          `json:"name,omitempty"`     // CUSTOM, SUBAGENT_STARTED
 	Value    json.RawMessage `json:"value,omitempty"`    // CUSTOM; any JSON
+
+	Description         string `json:"description,omitempty"`         // SUBAGENT_STARTED
+	ParentSubagentRunID string `json:"parentSubagentRunId,omitempty"` // SUBAGENT_STARTED
+	ParentToolCallID    string `json:"parentToolCallId,omitempty"`    // SUBAGENT_STARTED
 }
 
 // Terminal reports whether e ends its run.
@@ -90,6 +99,8 @@ type Message struct {
 	ToolCalls  []ToolCall      `json:"toolCalls,omitempty"`  // assistant
 	ToolCallID string          `json:"toolCallId,omitempty"` // tool
 	Metadata   json.RawMessage `json:"metadata,omitempty"`
+	// SubagentRunID names the line of the message, as in Event. Only messages of line "" are the thread's conversation.
+	SubagentRunID string `json:"subagentRunId,omitempty"`
 }
 
 // ToolCall is one tool call of an assistant message.
@@ -117,16 +128,19 @@ type RunInput struct {
 type Outcome struct {
 	Type       OutcomeType `json:"type"`
 	Interrupts []Interrupt `json:"interrupts,omitempty"` // one or more, only with OutcomeInterrupt
+	// InterruptIDs are the interrupts of a line's own calls, only with OutcomeSuspended
+	InterruptIDs []chat.InterruptID `json:"interruptIds,omitempty"`
 }
 
-// OutcomeType is success, cancelled or interrupt.
+// OutcomeType is success, cancelled or interrupt, and of a SUBAGENT_FINISHED success or suspended.
 type OutcomeType string
 
-// The outcomes of RUN_FINISHED.
+// The outcomes of RUN_FINISHED and SUBAGENT_FINISHED.
 const (
 	OutcomeSuccess   OutcomeType = "success"
 	OutcomeCancelled OutcomeType = "cancelled"
 	OutcomeInterrupt OutcomeType = "interrupt" // a person must respond, which starts a later run
+	OutcomeSuspended OutcomeType = "suspended" // the line continues in the run that brings a person's response
 )
 
 // Interrupt is one question to a person with which a run ended. A run with a Resume for each open interrupt of the
@@ -136,9 +150,10 @@ type Interrupt struct {
 	Reason         string           `json:"reason"` // ReasonToolCall or ReasonInputRequired
 	Message        string           `json:"message,omitempty"`
 	ToolCallID     string           `json:"toolCallId,omitempty"`
+	SubagentRunID  string           `json:"subagentRunId,omitempty"` // the line of the call
 	ResponseSchema json.RawMessage  `json:"responseSchema,omitempty"`
 	ExpiresAt      string           `json:"expiresAt,omitempty"` // RFC 3339; an expired interrupt counts as refused
-	Metadata       json.RawMessage  `json:"metadata,omitempty"`  // carrel: {runId, tool, arguments, agent}
+	Metadata       json.RawMessage  `json:"metadata,omitempty"`  // carrel: {runId, tool, arguments, agent, path}
 }
 
 // The reasons of an Interrupt.

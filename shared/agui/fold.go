@@ -112,7 +112,7 @@ func (f *Folder) start(e Event) {
 		case role == "":
 			role = RoleAssistant
 		}
-		m = f.insert(len(f.messages), Message{ID: e.MessageID, Role: role})
+		m = f.insert(len(f.messages), Message{ID: e.MessageID, Role: role, SubagentRunID: e.SubagentRunID})
 	}
 	m.merge(e.Metadata)
 }
@@ -132,7 +132,7 @@ func (f *Folder) startCall(e Event) {
 	}
 	m := f.byID[id]
 	if m == nil {
-		m = f.insert(len(f.messages), Message{ID: id, Role: RoleAssistant})
+		m = f.insert(len(f.messages), Message{ID: id, Role: RoleAssistant, SubagentRunID: e.SubagentRunID})
 	}
 	m.merge(e.Metadata)
 	if f.calls == nil {
@@ -160,7 +160,7 @@ func (f *Folder) result(e Event) {
 	if f.byID[e.MessageID] != nil {
 		return
 	}
-	m := Message{ID: e.MessageID, Role: RoleTool, ToolCallID: e.ToolCallID}
+	m := Message{ID: e.MessageID, Role: RoleTool, ToolCallID: e.ToolCallID, SubagentRunID: e.SubagentRunID}
 	if e.Content != nil {
 		m.Content = *e.Content
 	}
@@ -185,7 +185,8 @@ func (f *Folder) resultIndex(call string) int {
 }
 
 func (f *Folder) insert(at int, m Message) *folding {
-	folded := &folding{run: f.run, message: Message{ID: m.ID, Role: m.Role, ToolCallID: m.ToolCallID}}
+	folded := &folding{run: f.run, message: Message{ID: m.ID, Role: m.Role, ToolCallID: m.ToolCallID,
+		SubagentRunID: m.SubagentRunID}}
 	folded.message.Metadata = bytes.Clone(m.Metadata)
 	f.messages = slices.Insert(f.messages, at, folded)
 	if f.byID == nil {

@@ -161,6 +161,9 @@ func events(rng *rand.Rand) []json.RawMessage {
 		return one("", "", "", `,"metadata":{"k":1}`, `,"metadata":{"k":{"n":[1]},"l":"é"}`, `,"metadata":null`,
 			`,"metadata":[1]`, `,"metadata":"s"`)
 	}
+	line := func() string { // an empty id is no line
+		return one("", "", "", `,"subagentRunId":"a"`, `,"subagentRunId":"b"`, `,"subagentRunId":""`)
+	}
 	message := func() string {
 		role, calls := one("user", "user", "assistant", "tool", "reasoning"), ""
 		if role == "assistant" && rng.IntN(2) == 0 {
@@ -170,7 +173,8 @@ func events(rng *rand.Rand) []json.RawMessage {
 		if role == "tool" {
 			calls = fmt.Sprintf(`,"toolCallId":%q`, id())
 		}
-		return fmt.Sprintf(`{"id":%q,"role":%q,"content":%s%s%s}`, id(), role, quoted(text()), calls, metadata())
+		own := one("", "", `,"subagentRunId":"a"`)
+		return fmt.Sprintf(`{"id":%q,"role":%q,"content":%s%s%s%s}`, id(), role, quoted(text()), calls, metadata(), own)
 	}
 	all := []json.RawMessage{json.RawMessage(`{"type":"RUN_STARTED","input":{"threadId":"t","runId":"r",` +
 		`"messages":[{"id":"u","role":"user","content":"hi"}]}}`)}
@@ -179,17 +183,17 @@ func events(rng *rand.Rand) []json.RawMessage {
 		switch kind := one("TEXT_MESSAGE", "TEXT_MESSAGE", "REASONING_MESSAGE", "TOOL_CALL", "TOOL_CALL", "RESULT",
 			"RUN_STARTED", "RUN_FINISHED"); kind {
 		case "TEXT_MESSAGE", "REASONING_MESSAGE":
-			e = fmt.Sprintf(`{"type":"%s_%s","messageId":%q,"delta":%s,"role":%q%s}`, kind,
+			e = fmt.Sprintf(`{"type":"%s_%s","messageId":%q,"delta":%s,"role":%q%s%s}`, kind,
 				one("START", "CONTENT", "CONTENT", "END"), id(), quoted(text()),
-				one("assistant", "user", ""), metadata())
+				one("assistant", "user", ""), metadata(), line())
 		case "TOOL_CALL":
 			e = fmt.Sprintf(`{"type":"TOOL_CALL_%s","toolCallId":%q,"toolCallName":%q,"parentMessageId":%q,`+
-				`"delta":%s%s}`,
-				one("START", "ARGS", "ARGS", "END"), id(), one("n", "m"), id(), quoted(text()), metadata())
+				`"delta":%s%s%s}`,
+				one("START", "ARGS", "ARGS", "END"), id(), one("n", "m"), id(), quoted(text()), metadata(), line())
 		case "RESULT":
-			e = fmt.Sprintf(`{"type":"TOOL_CALL_RESULT","messageId":%q,"toolCallId":%q,"content":%s%s}`,
+			e = fmt.Sprintf(`{"type":"TOOL_CALL_RESULT","messageId":%q,"toolCallId":%q,"content":%s%s%s}`,
 				one("r1", "r2", id()), id(),
-				one("null", quoted(text())), metadata())
+				one("null", quoted(text())), metadata(), line())
 		case "RUN_STARTED":
 			e = `{"type":"RUN_STARTED","input":{"threadId":"t","runId":"r","messages":[` +
 				strings.Join([]string{message(), message()}[:1+rng.IntN(2)], ",") + `]}}`

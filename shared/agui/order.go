@@ -15,15 +15,25 @@ var ErrOrder = errors.New("agui: event out of order")
 //   - A stream begins with RUN_STARTED or RUN_ERROR, and one run follows the other.
 //   - The START of an id precedes its CONTENT and END, and everything is closed before RUN_FINISHED.
 //   - After a terminal event only the next RUN_STARTED may follow, or a RUN_ERROR after a RUN_FINISHED.
+//   - A line of a sub-agent begins with SUBAGENT_STARTED and ends once in a run.
 //
 // Order also checks what Carrel promises of tool calls. Each call has one result, after the call's end and before
-// RUN_FINISHED. If RUN_FINISHED has an interrupt for the call, the result is in a later run. A result whose call is not
+// RUN_FINISHED. If RUN_FINISHED has an interrupt for the call, the result is in a later run, and so is the result of
+// the call whose line ends as suspended. Each event of a line comes between the line's start and end, and a line ends
+// after all lines that began from its calls. A result whose call is not
 // in the stream is accepted, because the stream may have begun later. The zero Order is at the start of a stream. It
 // must not be used concurrently.
 type Order struct {
 	last  EventType // RUN_STARTED, or the terminal event that ended the last run; "" before the first
 	open  []opened
-	calls map[string]callState
+	calls map[string]*madeCall
+	lines map[string]*orderLine // the lines of the present run
+}
+
+// madeCall is a call of the stream.
+type madeCall struct {
+	state callState
+	line  string
 }
 
 // callState is the state of a call of the stream.
@@ -36,7 +46,7 @@ const (
 )
 
 // opened identifies something that must be closed. The kind distinguishes the ids of messages, calls and steps.
-type opened struct{ kind, id string }
+type opened struct{ kind, id, line string }
 
 // The kinds of things that an event can open, as errors name them.
 const (
@@ -45,6 +55,7 @@ const (
 	kindSpan      = "reasoning span"
 	kindReasoning = "reasoning message"
 	kindStep      = "step"
+	kindLine      = "line of the sub-agent"
 )
 
 // Check takes the next event. If the event breaks a rule, Check returns an error that names the rule, and ignores the
@@ -53,23 +64,26 @@ func (o *Order) Check(e Event) error {
 	if err := o.run(e.Type); err != nil {
 		return err
 	}
+	if err := o.line(e); err != nil {
+		return err
+	}
 	if err := o.call(e); err != nil {
 		return err
 	}
-	what := opened{kind: kind(e.Type), id: e.openID()}
+	what := opened{kind: kind(e.Type), id: e.openID(), line: e.SubagentRunID}
 	at := slices.Index(o.open, what)
 	switch e.Type {
 	case RunStarted, RunError:
-		o.last, o.open = e.Type, nil
+		o.last, o.open, o.lines = e.Type, nil, nil
 		o.closeCalls()
 	case RunFinished:
-		if len(o.open) > 0 {
-			return refuse(e.Type, "still open: "+list(o.open))
+		if open := append(o.openLines(), o.open...); len(open) > 0 {
+			return refuse(e.Type, "still open: "+list(open))
 		}
 		if err := o.finish(e); err != nil {
 			return err
 		}
-		o.last = e.Type
+		o.last, o.lines = e.Type, nil
 	case TextMessageStart, ToolCallStart, ReasoningStart, ReasoningMessageStart, StepStarted:
 		if at >= 0 {
 			return refuse(e.Type, what.String()+" is already open")
@@ -94,20 +108,23 @@ func (o *Order) call(e Event) error {
 	switch e.Type {
 	case ToolCallStart:
 		if o.calls == nil {
-			o.calls = map[string]callState{}
+			o.calls = map[string]*madeCall{}
 		}
-		if !slices.Contains(o.open, opened{kindCall, id}) { // otherwise Check rejects it
-			o.calls[id] = callMade
+		if !slices.Contains(o.open, opened{kindCall, id, e.SubagentRunID}) { // otherwise Check rejects it
+			o.calls[id] = &madeCall{state: callMade, line: e.SubagentRunID}
 		}
 	case ToolCallResult:
-		if slices.Contains(o.open, opened{kindCall, id}) {
+		c := o.calls[id]
+		switch {
+		case slices.Contains(o.open, opened{kindCall, id, e.SubagentRunID}):
 			return refuse(e.Type, fmt.Sprintf("tool call %q has not ended", id))
-		}
-		if o.calls[id] == callClosed {
+		case c == nil:
+		case c.state == callClosed:
 			return refuse(e.Type, fmt.Sprintf("tool call %q has a result", id))
-		}
-		if o.calls[id] != 0 {
-			o.calls[id] = callClosed
+		case c.line != e.SubagentRunID:
+			return refuse(e.Type, fmt.Sprintf("tool call %q is of another line", id))
+		default:
+			c.state = callClosed
 		}
 	}
 	return nil
@@ -121,14 +138,19 @@ func (o *Order) finish(e Event) error {
 			interrupted[i.ToolCallID] = true
 		}
 	}
-	for id, state := range o.calls {
-		if state == callMade && !interrupted[id] {
+	for _, l := range o.lines {
+		if l.state == lineSuspended && len(interrupted) > 0 {
+			interrupted[l.call] = true
+		}
+	}
+	for id, c := range o.calls {
+		if c.state == callMade && !interrupted[id] {
 			return refuse(e.Type, fmt.Sprintf("tool call %q has no result", id))
 		}
 	}
 	for id := range interrupted {
-		if o.calls[id] == callMade {
-			o.calls[id] = callInterrupted
+		if c := o.calls[id]; c != nil && c.state == callMade {
+			c.state = callInterrupted
 		}
 	}
 	return nil
@@ -136,9 +158,9 @@ func (o *Order) finish(e Event) error {
 
 // closeCalls closes the calls of a run that failed, because they get no result any more.
 func (o *Order) closeCalls() {
-	for id, state := range o.calls {
-		if state == callMade {
-			o.calls[id] = callClosed
+	for _, c := range o.calls {
+		if c.state == callMade {
+			c.state = callClosed
 		}
 	}
 }

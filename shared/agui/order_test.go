@@ -200,12 +200,12 @@ func TestCloseAttempt_PendingCalls(t *testing.T) {
 
 func TestOpen_CallsOfOtherRuns(t *testing.T) {
 	var o agui.Open
-	o.AddCall("earlier")
-	o.AddCall("another")
+	o.AddCall(agui.LineCall{ID: "earlier"})
+	o.AddCall(agui.LineCall{ID: "another"})
 	o.Add(agui.Event{Type: agui.ToolCallStart, ToolCallID: "asked"})
 	o.Add(agui.Event{Type: agui.ToolCallEnd, ToolCallID: "asked"})
 	o.Add(agui.Event{Type: agui.ToolCallResult, ToolCallID: "another"})
-	o.Suspend("asked")
+	o.Suspend([]agui.Interrupt{{ToolCallID: "asked"}})
 	if got := o.Close("none", agui.Marks{}); len(got) != 1 || got[0].ToolCallID != "earlier" {
 		t.Errorf("closed with %+v", got)
 	}

@@ -25,7 +25,7 @@ func Started(in agui.RunInput, agent string, now time.Time) agui.Event {
 // Died returns the last record of a run whose worker has died, for a log that ends with earlier. If earlier is empty,
 // the record begins the run. It closes what earlier left open, and the tool calls in interrupted, whose results the run
 // was to bring. Then it ends the run.
-func Died(earlier []agui.Event, interrupted []string, started agui.Event) []agui.Event {
+func Died(earlier []agui.Event, interrupted []agui.LineCall, started agui.Event) []agui.Event {
 	return failed(len(earlier) > 0, agui.Close(earlier, interrupted...), started, agui.WithStats(agui.Event{
 		Type: agui.RunError, Code: codeDied,
 		Message: "The answer was cut off by a failure on our side. Ask again to get a new one.",
@@ -34,7 +34,7 @@ func Died(earlier []agui.Event, interrupted []string, started agui.Event) []agui
 
 // NotStarted returns all events of a run that never got a worker, because Lambda had no capacity. It closes the tool
 // calls in interrupted, whose results the run was to bring.
-func NotStarted(interrupted []string, started agui.Event) []agui.Event {
+func NotStarted(interrupted []agui.LineCall, started agui.Event) []agui.Event {
 	return failed(false, agui.Close(nil, interrupted...), started, agui.Event{
 		Type: agui.RunError, Code: codeNoCapacity,
 		Message: "Nothing was done, because the service is busy and could not start in time. Wait a few minutes, " +

@@ -267,7 +267,7 @@ func (a *answer) tokens() (provider, model string, counts *agui.Usage) {
 		u.Provider, u.Model = provider, model
 	}
 	provider, model = u.Provider, u.Model
-	a.r.usage = agui.AddUsage(a.r.usage, u)
+	a.r.addUsage(u)
 	if u.Provider, u.Model = "", ""; u != (agui.Usage{}) {
 		counts = &u
 	}

@@ -31,7 +31,7 @@ func BenchmarkRun(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := engine.Run(uc.Context(), engine.Config{User: uc, Models: only(says(deltas)),
+		if _, err := engine.Run(uc.Context(), engine.Config{User: uc, Agent: engine.Agent{Models: only(says(deltas))},
 			Sink: nowhere{}}); err != nil {
 			b.Fatal(err)
 		}

@@ -20,22 +20,31 @@ type Sink interface {
 	Sync(ctx context.Context) error
 }
 
+// Agent is what one agent needs to answer.
+type Agent struct {
+	Name     string
+	Models   []Candidate // the model that answers, and then the models that replace it if it fails; at least one
+	System   []Part
+	Settings Settings         // part of each request
+	Tools    *tool.Dispatcher // nil: the agent has no tools
+	Asks     []Colleague      // the agents that it may ask
+}
+
 // Config describes one run, or one attempt at it. The run's usage is counted in the user context. The caller must have
 // counted the usage of previous attempts there. Tools may be nil, and then the run has no tools. Ready, NewID and Logf
 // may be nil.
 type Config struct {
-	User   *usercontext.Context
-	Agent  string      // the agent's name; an interrupt carries it, so that the same agent continues
-	Models []Candidate // the model that answers, and then the models that replace it if it fails; at least one
-	System []Part
-	// Settings and UserHash are part of each request.
-	Settings Settings
+	User     *usercontext.Context
+	Agent    // answers the person; an interrupt carries its name, so that the same agent continues
 	UserHash string
-	Tools    *tool.Dispatcher
+	// Open makes an agent that another one asks, for one line, with a child of the given user context. The engine
+	// closes the child. It may be called concurrently. It may be nil if no agent has Asks.
+	Open func(parent *usercontext.Context, line, name string) (Agent, *usercontext.Context, error)
 	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest
-	// first.
+	// first, of all lines.
 	History []agui.Message
-	Log     []agui.Event  // the run's events so far; the engine reads its previous answers and their usage from it
+	// Log has the run's events so far, of all lines. The engine reads its previous answers and their usage from it.
+	Log     []agui.Event
 	Pending []PendingCall // calls to make before the first model call
 	Sink    Sink
 	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error
@@ -84,9 +93,9 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 	if sink := (*sinkError)(nil); errors.As(end, &sink) {
 		return agui.Event{}, sink
 	}
-	if end == nil {
-		for _, i := range r.interrupts {
-			r.open.Suspend(i.ToolCallID)
+	if end == nil && r.asked {
+		if err := r.guard(r.suspend); err != nil {
+			return agui.Event{}, &sinkError{cause: err}
 		}
 	}
 	if err := r.closeOpen(errors.Is(end, ErrCancelled)); err != nil {

@@ -105,10 +105,10 @@ func (r *run) terminal(end error) agui.Event {
 func (r *run) ended(end error) agui.Event {
 	finished := agui.Event{
 		Type: agui.RunFinished, ThreadID: r.c.User.Thread(), RunID: r.c.User.Run(),
-		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.usage,
+		Outcome: &agui.Outcome{Type: agui.OutcomeSuccess}, Usage: r.allUsage(),
 	}
 	if end == nil {
-		if len(r.interrupts) > 0 {
+		if r.asked {
 			finished.Outcome = &agui.Outcome{Type: agui.OutcomeInterrupt, Interrupts: r.finalInterrupts()}
 		}
 		return finished
@@ -117,12 +117,26 @@ func (r *run) ended(end error) agui.Event {
 		finished.Outcome.Type = agui.OutcomeCancelled
 		return finished
 	}
+	f := failureOf(end)
+	r.logf("run %s ended with %s: %v", r.c.User.Run(), f.code, f.cause)
+	return agui.Event{Type: agui.RunError, Message: f.message, Code: f.code, Usage: r.allUsage()}
+}
+
+// failureOf returns the failure with which a line ended.
+func failureOf(end error) *failure {
 	var f *failure
 	if !errors.As(end, &f) {
 		f = &failure{code: CodeInternal, message: "The run failed because of an internal error.", cause: end}
 	}
-	if r.c.Logf != nil {
-		r.c.Logf("run %s ended with %s: %v", r.c.User.Run(), f.code, f.cause)
+	return f
+}
+
+// logf logs for the operator. Lines log concurrently.
+func (r *run) logf(format string, args ...any) {
+	if r.c.Logf == nil {
+		return
 	}
-	return agui.Event{Type: agui.RunError, Message: f.message, Code: f.code, Usage: r.usage}
+	r.logging.Lock()
+	defer r.logging.Unlock()
+	r.c.Logf(format, args...)
 }

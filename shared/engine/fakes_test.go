@@ -144,8 +144,9 @@ func setUp(t *testing.T, m engine.Model, limits chat.Limits, tools ...tool.Tool)
 		t.Fatal(err)
 	}
 	f.config = engine.Config{
-		User: f.uc, Models: only(m), System: []engine.Part{{Text: "be brief", Stable: true}},
-		Tools: dispatcher, Sink: f.sink,
+		User: f.uc, Sink: f.sink,
+		Agent: engine.Agent{Models: only(m), System: []engine.Part{{Text: "be brief", Stable: true}},
+			Tools: dispatcher},
 		History: []agui.Message{{ID: "u1", Role: agui.RoleUser, Content: "hello"}},
 		Logf:    func(format string, args ...any) { f.log = append(f.log, fmt.Sprintf(format, args...)) },
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"carrel/shared/agui"
@@ -21,6 +22,9 @@ type PendingCall struct {
 	Approved   bool         // a person has approved the call
 	Edited     string       // the person's edited arguments, JSON text; "" if they are those of Call
 	MayHaveRun bool         // a worker that died may have made the call
+	// Path has the calls that asked the agents in whose line the call is, outermost first; empty: it is a call of the
+	// run's own agent. The call may have its result in the run's log already, and then only the lines continue.
+	Path []string
 }
 
 // The bounds of a run's interrupts. They are stored with the thread, which each of its runs reads.
@@ -39,6 +43,8 @@ type callMetadata struct {
 		// the person's edited arguments, if the call was edited before the tool requested input
 		Edited string `json:"edited,omitempty"`
 		Agent  string `json:"agent,omitempty"` // the agent that continues
+		// the calls that asked the agents in whose line the call is, outermost first
+		Path []string `json:"path,omitempty"`
 	} `json:"carrel"`
 }
 
@@ -46,15 +52,16 @@ type callMetadata struct {
 func (r *run) newInterrupt(p PendingCall, q tool.Question) (agui.Interrupt, error) {
 	var about callMetadata
 	call := p.Call
-	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.c.Agent
+	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.agent
+	about.Carrel.Path = r.path
 	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name,
 		string(visible.JSON([]byte(call.Function.Arguments)))
 	about.Carrel.Edited = p.Edited
 	metadata, err := json.Marshal(about)
 	return agui.Interrupt{
 		ID: chat.InterruptID(r.newID()), Reason: q.Reason, Message: q.Message, ToolCallID: call.ID,
-		ResponseSchema: q.Schema,
-		ExpiresAt:      r.c.User.Now().Add(expiry).UTC().Format(time.RFC3339), Metadata: metadata,
+		SubagentRunID: r.line, ResponseSchema: q.Schema,
+		ExpiresAt: r.c.User.Now().Add(expiry).UTC().Format(time.RFC3339), Metadata: metadata,
 	}, err
 }
 
@@ -69,28 +76,57 @@ func (r *run) interrupt(p PendingCall, q tool.Question) (*tool.Result, error) {
 	if q.Reason == agui.ReasonToolCall {
 		editSchema, i.ResponseSchema = q.Schema, json.RawMessage(tool.PlainApproval)
 	}
-	size := len(i.Metadata) + len(i.ResponseSchema) + len(i.Message)
-	if r.interruptBytes+size > maxInterruptBytes || len(r.interrupts) == maxInterrupts {
+	if !r.addInterrupt(i, editSchema) {
 		return &tool.Result{Outcome: tool.Refused, Content: "A person has to be asked about this call, " +
 			"and there are too many such calls at once. Make fewer."}, nil
 	}
-	r.interruptBytes += size
-	r.interrupts, r.editSchemas = append(r.interrupts, i), append(r.editSchemas, editSchema)
+	r.asked = true
 	return nil, nil
+}
+
+// addInterrupt adds an interrupt of the line, unless the run's interrupts exceed their bounds with it.
+func (r *run) addInterrupt(i agui.Interrupt, editSchema json.RawMessage) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := len(i.Metadata) + len(i.ResponseSchema) + len(i.Message)
+	if r.interruptBytes+size > maxInterruptBytes || len(r.interrupts) == maxInterrupts {
+		return false
+	}
+	r.interruptBytes += size
+	r.interrupts = append(r.interrupts, openInterrupt{i, editSchema, r.path})
+	return true
+}
+
+// openInterrupt is an interrupt with which the run is to end.
+type openInterrupt struct {
+	agui.Interrupt
+	editSchema json.RawMessage // the response schema that allows edited arguments; may be nil
+	path       []string
+}
+
+// dropInterrupts drops the interrupts of a line that has failed, and of the lines below it.
+func (r *run) dropInterrupts() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.interrupts = slices.DeleteFunc(r.interrupts, func(i openInterrupt) bool {
+		return slices.Contains(i.path,
+			r.line)
+	})
 }
 
 // finalInterrupts returns the run's interrupts. Interrupts about calls get the schema that allows edited arguments, as
 // long as the bound allows it. All interrupts are counted first, so a schema never displaces an interrupt.
-func (r *run) finalInterrupts() []agui.Interrupt {
+func (r *run) finalInterrupts() (all []agui.Interrupt) {
 	size := r.interruptBytes
-	for i, schema := range r.editSchemas {
-		more := len(schema) - len(r.interrupts[i].ResponseSchema)
-		if len(schema) > 0 && size+more <= maxInterruptBytes {
+	for _, i := range r.interrupts {
+		more := len(i.editSchema) - len(i.ResponseSchema)
+		if len(i.editSchema) > 0 && size+more <= maxInterruptBytes {
 			size += more
-			r.interrupts[i].ResponseSchema = schema
+			i.ResponseSchema = i.editSchema
 		}
+		all = append(all, i.Interrupt)
 	}
-	return r.interrupts
+	return all
 }
 
 // Resolve returns the call that an interrupt is about, as the response decides it. An approved call is to be made, with
@@ -104,7 +140,7 @@ func Resolve(interrupt agui.Interrupt, response agui.Resume) (PendingCall, error
 	if interrupt.ToolCallID == "" || about.Carrel.Tool == "" {
 		return PendingCall{}, fmt.Errorf("the interrupt %q is not about a tool call", interrupt.ID)
 	}
-	p := PendingCall{Call: agui.ToolCall{
+	p := PendingCall{Path: about.Carrel.Path, Call: agui.ToolCall{
 		ID: interrupt.ToolCallID, Type: "function",
 		Function: agui.FunctionCall{Name: about.Carrel.Tool, Arguments: about.Carrel.Arguments},
 	}}

@@ -186,7 +186,7 @@ func TestRun_ToolRequestsInput(t *testing.T) {
 	}
 	f := setUp(t, says([]engine.Delta{start("other"), args(`{"say":"x"}`), stop(engine.StopTools)}), chat.Limits{},
 		wants)
-	f.config.Agent = "painter"
+	f.config.Agent.Name = "painter"
 	end := f.runAsking()
 	if end.Outcome == nil || len(end.Outcome.Interrupts) != 1 {
 		t.Fatalf("ended with %+v", end)

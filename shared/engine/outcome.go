@@ -107,7 +107,7 @@ func forbidden(mark agui.Answer, last bool) *tool.Result {
 }
 
 // UnfinishedCalls returns the calls of these ids, which a dead worker left without a result, for the worker that
-// continues the run. log has the run's events.
+// continues the run. log has the run's events of the calls' line.
 func UnfinishedCalls(log []agui.Event, ids []string) (pending []PendingCall) {
 	if len(ids) == 0 {
 		return nil

@@ -15,14 +15,16 @@ func (r *run) before(call string) (c tool.Conversation) {
 	is := func(c agui.ToolCall) bool { return c.ID == call }
 	for _, m := range r.c.History {
 		requested = requested || slices.ContainsFunc(m.ToolCalls, is)
-		switch {
-		case m.Role == agui.RoleUser:
-			c.Person = append(c.Person, m.Content)
-		case m.Role == agui.RoleTool && !requested && agui.MarksOf(m.Metadata).Outside:
+		if m.Role == agui.RoleTool && !requested && agui.MarksOf(m.Metadata).Outside {
 			c.Outside = true
 		}
 	}
-	c.Outside = c.Outside || r.outside && !requested
+	for _, m := range r.said { // the question to a sub-agent is a model's, whatever its role
+		if m.Role == agui.RoleUser && m.SubagentRunID == "" {
+			c.Person = append(c.Person, m.Content)
+		}
+	}
+	c.Outside = c.Outside || r.outside && !requested || r.tainted
 	return c
 }
 

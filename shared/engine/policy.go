@@ -144,7 +144,9 @@ func (s *asking) take(a *answer, d Delta) error {
 func (s *asking) handle(ctx context.Context, a *answer, e *ModelError) error {
 	begun := a.begun()
 	if s.r.c.Failed != nil {
+		s.r.logging.Lock()
 		s.r.c.Failed(s.r.c.Models[s.r.model].Name, s.tries+s.cuts+1, e)
+		s.r.logging.Unlock()
 	}
 	if begun {
 		s.cuts++

@@ -4,18 +4,17 @@ import (
 	"context"
 
 	"carrel/shared/agui"
-	"carrel/shared/tool"
 )
 
 // await returns the result of a call. Until it is there, it emits the progress of all calls.
-func (r *run) await(result <-chan tool.Result, reports <-chan agui.Event) (tool.Result, error) {
+func (r *run) await(result <-chan called, reports <-chan agui.Event) (called, error) {
 	for {
 		select {
 		case got := <-result:
 			return got, nil
 		case e := <-reports:
 			if err := r.emit(e); err != nil {
-				return tool.Result{}, err
+				return called{}, err
 			}
 		}
 	}

@@ -15,47 +15,70 @@ import (
 	"carrel/shared/tool"
 )
 
-// run is the state of one run. Only one goroutine uses it. The tools' goroutines return their results by channel.
+// run is the state of one line of a run: that of the run's own agent, or that of a sub-agent. Only one goroutine uses
+// it. The tools' goroutines return their results by channel. The lines share what is in common.
 type run struct {
-	c       Config
+	*common
+	c    Config   // of the line: its agent, its user context, its part of the history
+	line string   // the subagentRunId; "" for the run's own agent
+	path []string // the ids of the calls that led to the line, outermost first
+
 	emitCtx context.Context // does not end with the run's context, because open messages are closed after a cancel
-	newID   func() string
 	limits  chat.Limits
 
-	open           agui.Open
-	undecided      []agui.ToolCall // calls that the model began and the dispatcher has not received
-	usage          []agui.Usage
-	model          int               // the position of the model in use
-	trimmed        *agui.Trimmed     // what the model is not sent; nil: it is sent everything
-	untold         bool              // no mark records trimmed yet
-	most           int               // the budget of the input in tokens after a request was too long; 0: none
-	halved         bool              // a request was too long
-	counted        int               // the input tokens of the last call, 0 if unknown
-	countedUpTo    int               // how many messages that call had
-	streak         streak            // equal calls in a row
-	outside        bool              // the model has read a result of this run with text from outside
-	paused         time.Duration     // all pauses after failures of models
-	marks          []agui.Answer     // of the answers of all attempts
-	history        []agui.Message    // what the model receives
-	keep           map[string]string // by message id, for answers of this run
-	interrupts     []agui.Interrupt
-	editSchemas    []json.RawMessage // for each interrupt: the response schema that allows edited arguments; may be nil
-	interruptBytes int
+	undecided   []agui.ToolCall          // calls that the model began and the dispatcher has not received
+	model       int                      // the position of the model in use
+	trimmed     *agui.Trimmed            // what the model is not sent; nil: it is sent everything
+	untold      bool                     // no mark records trimmed yet
+	most        int                      // the budget of the input in tokens after a request was too long; 0: none
+	halved      bool                     // a request was too long
+	counted     int                      // the input tokens of the last call, 0 if unknown
+	countedUpTo int                      // how many messages that call had
+	streak      streak                   // equal calls in a row
+	paused      time.Duration            // all pauses of the line after failures of models
+	marks       []agui.Answer            // of the answers of all attempts
+	history     []agui.Message           // what the model receives
+	keep        map[string]string        // by message id, for answers of this run
+	continued   map[string][]PendingCall // by the call that asks an agent: the calls that the agent continues with
+	asked       bool                     // a person must respond before the line can go on
+	outside     bool                     // the model has read a result of this run with text from outside
+	tainted     bool                     // the model that asked had read such a text
 }
 
+// newRun makes the state of the run's own line.
 func newRun(ctx context.Context, c Config) *run {
-	r := &run{c: c, emitCtx: context.WithoutCancel(ctx), newID: c.NewID, limits: c.User.Limits(),
-		usage: agui.TokensOf(c.Log), marks: agui.Answers(c.Log), keep: keptIn(c.Log)}
-	r.model, r.trimmed = position(c.Models, r.marks), trimmedIn(r.marks)
-	r.streak = streakIn(c.Log, r.mayRepeat)
-	if r.newID == nil {
-		r.newID = func() string { return rand.Text()[:16] } // 80 bits, short because log records repeat ids
+	common := &common{log: c.Log, said: c.History, sink: c.Sink, randomID: c.NewID, agent: c.Agent.Name,
+		usage: agui.TokensOf(c.Log)}
+	for _, e := range c.Log {
+		common.open.Add(e)
 	}
-	for _, p := range c.Pending {
-		r.open.AddCall(p.Call.ID)
+	c.History = agui.LineMessages(c.History, "")
+	return common.begin(ctx, c, "", nil)
+}
+
+// begin makes the state of a line. c.Pending are the calls that it makes first, and those of the lines below it.
+func (s *common) begin(ctx context.Context, c Config, line string, path []string) *run {
+	own := agui.Line(s.log, line)
+	r := &run{common: s, c: c, line: line, path: path, emitCtx: context.WithoutCancel(ctx), limits: c.User.Limits(),
+		marks: agui.Answers(own), keep: keptIn(own)}
+	r.model, r.trimmed = position(c.Models, r.marks), trimmedIn(r.marks)
+	r.streak = streakIn(own, r.mayRepeat)
+	r.c.Pending, r.continued = r.split(c.Pending)
+	for _, p := range r.c.Pending {
+		s.addCall(line, p.Call.ID)
 		r.undecided = append(r.undecided, p.Call)
 	}
 	return r
+}
+
+// newID makes an id that is unique in the thread.
+func (r *run) newID() string {
+	if r.randomID == nil {
+		return rand.Text()[:16] // 80 bits, short because log records repeat ids
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.randomID()
 }
 
 // messageID makes the id of a message. Clients may not use its prefix, so it differs from every id of a client.
@@ -65,7 +88,7 @@ func (r *run) messageID() string { return chat.ServerPrefix + r.newID() }
 // the run or the run is interrupted. The error is a failure, a sinkError or ErrCancelled.
 func (r *run) loop(ctx context.Context) error {
 	results, err := r.callTools(ctx, r.c.Pending)
-	if err != nil || len(r.interrupts) > 0 {
+	if err != nil || r.asked {
 		return err
 	}
 	r.history = forModel(append(slices.Clone(r.c.History), results...))
@@ -79,7 +102,7 @@ func (r *run) loop(ctx context.Context) error {
 			return err
 		}
 		results, err := r.callAnswer(ctx, answer)
-		if err != nil || len(r.interrupts) > 0 {
+		if err != nil || r.asked {
 			return err
 		}
 		r.remember(answer, results)
@@ -122,9 +145,7 @@ func (r *run) request() (Request, error) {
 	if err == nil {
 		request.Settings.MaxTokens, err = r.output()
 	}
-	if r.c.Tools != nil {
-		request.Tools = r.c.Tools.Specs()
-	}
+	request.Tools = r.specs()
 	return request, err
 }
 
@@ -132,14 +153,14 @@ func (r *run) request() (Request, error) {
 // calls was made.
 func (r *run) cutAnswer() []agui.Event {
 	r.skipUndecided()
-	return r.open.CutAnswer()
+	return r.closing(func(o *agui.Open) []agui.Event { return o.CutAnswer(r.line) })
 }
 
 // skipUndecided records that the calls which the dispatcher has not received are not made.
 func (r *run) skipUndecided() {
 	for _, c := range r.undecided {
 		if r.c.Tools != nil {
-			r.c.Tools.RecordSkipped(called(c), tool.NotCalled)
+			r.c.Tools.RecordSkipped(toCall(c), tool.NotCalled)
 		}
 	}
 	r.undecided = nil
@@ -153,6 +174,8 @@ func (r *run) ready(ctx context.Context) error {
 	if r.c.Ready == nil {
 		return nil
 	}
+	r.readying.Lock()
+	defer r.readying.Unlock()
 	if err := r.c.Ready(ctx); err != nil {
 		return &sinkError{cause: err}
 	}
@@ -161,7 +184,7 @@ func (r *run) ready(ctx context.Context) error {
 
 // synced waits until all emitted events are durable, and then returns an error if no tool may be called.
 func (r *run) synced(ctx context.Context) error {
-	if err := r.c.Sink.Sync(ctx); err != nil && ctx.Err() == nil {
+	if err := r.sink.Sync(ctx); err != nil && ctx.Err() == nil {
 		return &sinkError{cause: err}
 	}
 	return r.ready(ctx)
@@ -182,10 +205,10 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 	}
 	r.undecided = nil // calls has all of them
 	tools, cancel := context.WithCancel(ctx)
-	waiting, reports := make([]chan tool.Result, len(calls)), make(chan agui.Event)
+	waiting, reports := make([]chan called, len(calls)), make(chan agui.Event)
 	places := make(chan struct{}, maxParallel)
 	for i, call := range calls {
-		result := make(chan tool.Result, 1)
+		result := make(chan called, 1)
 		waiting[i] = result
 		go func() {
 			places <- struct{}{}
@@ -215,22 +238,33 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 			messages = append(messages, m)
 		}
 	}
-	if len(r.interrupts) > 0 && ctx.Err() != nil {
+	if r.asked && ctx.Err() != nil {
 		return nil, stopped(ctx) // a stopped run asks no questions
 	}
 	return messages, nil
 }
 
+// called is how a call ended.
+type called struct {
+	tool.Result
+	suspended bool  // the call asked an agent, whose line a person's response continues
+	failed    error // nothing more can be written
+}
+
 // result emits the result of a call and returns its message. The message is zero if the call interrupts the run.
-func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
-	call := p.Call
+func (r *run) result(p PendingCall, made called) (agui.Message, error) {
+	call, result := p.Call, made.Result
+	if made.suspended || made.failed != nil {
+		r.asked = r.asked || made.suspended
+		return agui.Message{}, made.failed
+	}
 	if result.Outcome == tool.Asked {
 		refused, err := r.interrupt(p, *result.Question)
 		if err != nil || refused == nil {
 			return agui.Message{}, err
 		}
 		result = *refused
-		r.c.Tools.RecordSkipped(called(call), result.Outcome)
+		r.c.Tools.RecordSkipped(toCall(call), result.Outcome)
 	}
 	content, stuck := r.repeats(call, result)
 	m := agui.Message{ID: r.messageID(), Role: agui.RoleTool, ToolCallID: call.ID, Content: content,
@@ -246,14 +280,22 @@ func (r *run) result(p PendingCall, result tool.Result) (agui.Message, error) {
 }
 
 // callTool makes one call, or returns the result that it has already. reports receives its progress.
-func (r *run) callTool(ctx context.Context, p PendingCall, reports chan<- agui.Event) (result tool.Result) {
+func (r *run) callTool(ctx context.Context, p PendingCall, reports chan<- agui.Event) (made called) {
 	defer func() { // the dispatcher recovers panics of handlers; this recovers panics of the dispatcher's hooks
 		if v := recover(); v != nil {
 			text := "The tool " + p.Call.Function.Name + " failed unexpectedly."
-			result = tool.Result{Outcome: tool.Panicked, Content: text}
+			made = called{Result: tool.Result{Outcome: tool.Panicked, Content: text}}
 		}
 	}()
-	call := called(p.Call)
+	if who, ok := r.colleague(p.Call.Function.Name); ok && p.Result == nil {
+		return r.ask(ctx, p, who)
+	}
+	return called{Result: r.useTool(ctx, p, reports)}
+}
+
+// useTool makes one call of a tool, or returns the result that it has already.
+func (r *run) useTool(ctx context.Context, p PendingCall, reports chan<- agui.Event) tool.Result {
+	call := toCall(p.Call)
 	call.Approved, call.MayHaveRun, call.Progress = p.Approved, p.MayHaveRun, reporter(ctx, reports)
 	call.Before = func() tool.Conversation { return r.before(call.ID) }
 	if p.Edited != "" {
@@ -270,7 +312,7 @@ func (r *run) callTool(ctx context.Context, p PendingCall, reports chan<- agui.E
 	return *p.Result
 }
 
-func called(c agui.ToolCall) tool.Call {
+func toCall(c agui.ToolCall) tool.Call {
 	return tool.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments}
 }
 
@@ -306,13 +348,18 @@ func figures(events []agui.Event) chat.RunStats {
 
 // put emits events, which enter one record of the log, without checking the limits.
 func (r *run) put(events ...agui.Event) error {
-	if err := r.c.Sink.Emit(r.emitCtx, events...); err != nil {
+	if len(events) == 0 {
+		return nil
+	}
+	for i := range events {
+		if events[i].SubagentRunID == "" {
+			events[i].SubagentRunID = r.line
+		}
+	}
+	if err := r.write(r.emitCtx, events); err != nil {
 		return &sinkError{cause: err}
 	}
 	r.c.User.Count(figures(events))
-	for _, e := range events {
-		r.open.Add(e)
-	}
 	return nil
 }
 
@@ -326,10 +373,9 @@ const noResult = "The run ended before this tool call had a result."
 func (r *run) closeOpen(stopped bool) error {
 	err := r.guard(func() error {
 		r.skipUndecided()
-		if events := r.open.Close(noResult, agui.Marks{Stopped: stopped}); len(events) > 0 {
-			return r.put(events...)
-		}
-		return nil
+		return r.put(r.closing(func(o *agui.Open) []agui.Event {
+			return o.Close(noResult, agui.Marks{Stopped: stopped})
+		})...)
 	})
 	var sink *sinkError
 	if err != nil && !errors.As(err, &sink) {

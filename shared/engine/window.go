@@ -199,7 +199,7 @@ func (r *run) output() (int, error) {
 		return most, nil
 	}
 	left := r.limits.Tokens
-	for _, u := range r.usage {
+	for _, u := range r.allUsage() {
 		left -= u.InputTokens + u.OutputTokens
 	}
 	if left < leastOutput {

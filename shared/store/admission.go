@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -36,12 +37,15 @@ type Response struct {
 	Resume    agui.Resume    `json:"resume"`
 }
 
-// AnsweredCalls returns the ids of the tool calls that the responses are about. The run produces their results.
-func (a Admission) AnsweredCalls() []string {
-	var calls []string
+// AnsweredCalls returns the tool calls whose results the run produces because of the responses: those that the
+// responses are about, and those that asked the agents in whose lines they are. Outer calls come first.
+func (a Admission) AnsweredCalls() []agui.LineCall {
+	var calls []agui.LineCall
 	for _, response := range a.Responses {
-		if id := response.Interrupt.ToolCallID; id != "" {
-			calls = append(calls, id)
+		for _, c := range response.Interrupt.Calls() {
+			if !slices.Contains(calls, c) {
+				calls = append(calls, c)
+			}
 		}
 	}
 	return calls

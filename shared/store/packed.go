@@ -72,7 +72,8 @@ func (p packed) fields(run chat.RunID) []byte {
 	b = binary.AppendVarint(b, int64(p.size))
 	b = binary.AppendVarint(b, int64(len(p.messages)))
 	for _, m := range p.messages {
-		b = appendText(b, shortID(m.ID, run), string(m.Role), m.Content, m.ToolCallID, string(m.Metadata))
+		b = appendText(b, shortID(m.ID, run), string(m.Role), m.Content, m.ToolCallID, m.SubagentRunID,
+			string(m.Metadata))
 		b = binary.AppendVarint(b, int64(len(m.ToolCalls)))
 		for _, c := range m.ToolCalls {
 			b = appendText(b, c.ID, c.Type, c.Function.Name, c.Function.Arguments)
@@ -211,7 +212,8 @@ func (f *fieldReader) usage() (u agui.Usage) {
 }
 
 func (f *fieldReader) message(run chat.RunID) agui.Message {
-	m := agui.Message{ID: longID(f.text(), run), Role: agui.Role(f.text()), Content: f.text(), ToolCallID: f.text()}
+	m := agui.Message{ID: longID(f.text(), run), Role: agui.Role(f.text()), Content: f.text(), ToolCallID: f.text(),
+		SubagentRunID: f.text()}
 	if metadata := f.text(); metadata != "" {
 		m.Metadata = []byte(metadata)
 	}

@@ -29,7 +29,8 @@ const (
 )
 
 // Transcripts reads the transcripts that begin below before (0 means no bound) and end at or below the thread's head,
-// newest first, until they hold limit messages or 1 MB, or slightly more. more is true if older transcripts exist.
+// newest first, until they hold limit messages or 1 MB, or slightly more. Messages of
+// sub-agents do not count. more is true if older transcripts exist.
 func (s *Store) Transcripts(
 	ctx context.Context, t Thread, before chat.Seq, limit int,
 ) (ts []Transcript, more bool, err error) {
@@ -66,7 +67,7 @@ func (s *Store) Transcripts(
 		}
 		ts = append(ts, Transcript{First: chat.Seq(i.First), Last: chat.Seq(i.Last), Run: chat.RunID(i.Run),
 			Messages: p.messages, Header: p.header})
-		messages += len(p.messages)
+		messages += len(agui.LineMessages(p.messages, "")) // those of sub-agents come with their run
 		size += p.size
 		return messages < limit && size < maxPage, nil
 	})

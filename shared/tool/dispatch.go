@@ -32,8 +32,13 @@ type Dispatcher struct {
 	tools    map[string]Tool
 	registry *Registry // only for records of calls
 
+	counts *counts // shared by the dispatchers of one run
+}
+
+// counts counts the calls of a run.
+type counts struct {
 	mu      sync.Mutex
-	calls   map[string]int  // calls in this run, by tool; nil before the first
+	calls   map[string]int  // by tool
 	counted map[string]bool // counted calls, by id
 }
 
@@ -46,7 +51,8 @@ func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispa
 	if p := uc.Phase(); p != usercontext.Active && p != usercontext.Executing {
 		return nil, fmt.Errorf("make a tool dispatcher: the user context is %w", chat.ErrClosed)
 	}
-	d := &Dispatcher{user: uc, registry: r, tools: make(map[string]Tool, len(names))}
+	d := &Dispatcher{user: uc, registry: r, tools: make(map[string]Tool, len(names)),
+		counts: &counts{calls: map[string]int{}, counted: map[string]bool{}}}
 	for _, name := range names {
 		t, ok := r.tools[name]
 		if !ok {
@@ -55,6 +61,17 @@ func NewDispatcher(uc *usercontext.Context, r *Registry, names []string) (*Dispa
 		d.tools[name] = t
 	}
 	return d, nil
+}
+
+// For returns a dispatcher for another agent of the run, with the named tools and a child of the run's user context. It
+// has the hooks of d, and the limits of calls per run count the calls of both.
+func (d *Dispatcher) For(child *usercontext.Context, names []string) (*Dispatcher, error) {
+	other, err := NewDispatcher(child, d.registry, names)
+	if err != nil {
+		return nil, err
+	}
+	other.Record, other.Logf, other.Texts, other.counts = d.Record, d.Logf, d.Texts, d.counts
+	return other, nil
 }
 
 // Specs returns the tools that the run's grants allow, sorted by name.
@@ -89,6 +106,14 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) Result {
 // RecordSkipped records the outcome of a call that the dispatcher does not make: a person refused it or gave its
 // result, or the run ended first.
 func (d *Dispatcher) RecordSkipped(c Call, o Outcome) { d.record(c, Result{Outcome: o}, 0) }
+
+// RecordAgent records a call that asks another agent, which the engine makes. The agent needs this grant.
+func (d *Dispatcher) RecordAgent(c Call, grant string, o Outcome, took time.Duration) {
+	if d.Record != nil {
+		d.Record(Decision{Run: d.user.Run(), Call: c.ID, Tool: c.Name, Grant: grant, Outcome: o, Took: took,
+			ArgumentBytes: len(c.Arguments)})
+	}
+}
 
 // record passes the record of one call to the Record hook.
 func (d *Dispatcher) record(c Call, r Result, took time.Duration) {
@@ -156,17 +181,15 @@ func (d *Dispatcher) CountPrevious(events []agui.Event) {
 // count counts a call and reports whether the run may make it. A call that is counted already was within the limit
 // then, and may be made.
 func (d *Dispatcher) count(t Tool, id string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.counted[id] {
+	c := d.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counted[id] {
 		return true
 	}
-	if d.calls == nil {
-		d.calls, d.counted = map[string]int{}, map[string]bool{}
-	}
-	d.counted[id] = id != ""
-	d.calls[t.spec.Name]++
-	return d.calls[t.spec.Name] <= t.limits.calls
+	c.counted[id] = id != ""
+	c.calls[t.spec.Name]++
+	return c.calls[t.spec.Name] <= t.limits.calls
 }
 
 // offer lists the tools that the model can call instead.

@@ -16,7 +16,21 @@ const MaxDepth = 10
 // It ends when its parent ends, but its own end does not affect the parent. The caller must close it; the parent's
 // Close first closes the children that are still open. Child fails with chat.ErrClosed after Close, and with
 // chat.ErrFull beyond MaxDepth.
-func (c *Context) Child(request string) (*Context, error) {
+func (c *Context) Child(request string) (*Context, error) { return c.child(request, c.grants) }
+
+// ChildWith is Child with fewer grants: those of the parent that are listed. A listed grant that the parent lacks is
+// left out, so a child never has a grant that its parent does not have.
+func (c *Context) ChildWith(request string, grants []string) (*Context, error) {
+	fewer := map[string]bool{}
+	for _, g := range grants {
+		if c.Granted(g) {
+			fewer[g] = true
+		}
+	}
+	return c.child(request, fewer)
+}
+
+func (c *Context) child(request string, grants map[string]bool) (*Context, error) {
 	if request == "" || request == c.request {
 		return nil, fmt.Errorf("make a child of the user context: the request id %q is empty or the parent's", request)
 	}
@@ -30,7 +44,7 @@ func (c *Context) Child(request string) (*Context, error) {
 	}
 	child := &Context{
 		user: c.user, thread: c.thread, run: c.run, request: request, parent: c.request, depth: c.depth + 1,
-		grants: c.grants, limits: c.limits, now: c.now, gauge: c.gauge, used: c.used,
+		grants: grants, limits: c.limits, now: c.now, gauge: c.gauge, used: c.used,
 	}
 	child.ctx, child.cancel = context.WithCancelCause(c.ctx)
 	child.begin()

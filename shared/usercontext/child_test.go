@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"carrel/shared/chat"
+	"carrel/shared/chat/chattest"
 	"carrel/shared/usercontext"
 )
 
@@ -201,5 +202,32 @@ func TestClose_ConcurrentChild(t *testing.T) {
 	}
 	if n := conf.Gauge.Counts(); n.Active != 0 || n.Made != n.Cleaned || n.Made < 100 {
 		t.Errorf("counted %+v: the parent's Close left a child open", n)
+	}
+}
+
+// A child has no grant that its parent lacks, and its own children have no more than it.
+func TestChildWith(t *testing.T) {
+	parent, err := usercontext.New(t.Context(), usercontext.Config{
+		User: chattest.User(t, "alice"), Thread: "t", Run: "r", Request: "q", Grants: []string{"books", "mail"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := parent.ChildWith("c", []string{"books", "admin", ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := child.Grants(); !slices.Equal(got, []string{"books"}) {
+		t.Errorf("the child has the grants %q", got)
+	}
+	grandchild, err := child.ChildWith("g", []string{"books", "mail"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := grandchild.Grants(); !slices.Equal(got, []string{"books"}) {
+		t.Errorf("the grandchild has the grants %q", got)
+	}
+	if err := parent.Close(context.Background()); err != nil {
+		t.Error(err)
 	}
 }

@@ -85,7 +85,8 @@ func (d *deployment) session(tb testing.TB, user chat.User, limits chat.Limits, 
 	must(tb, err)
 	s.Tools, err = tool.NewDispatcher(uc, d.tools, []string{"calculator"})
 	must(tb, err)
-	s.Engine = engine.Config{User: uc, Models: []engine.Candidate{{Model: m}}, Tools: s.Tools, Sink: s.Emitter,
+	s.Engine = engine.Config{User: uc, Sink: s.Emitter,
+		Agent:   engine.Agent{Models: []engine.Candidate{{Model: m}}, Tools: s.Tools},
 		History: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hello"}}}
 	return s
 }

@@ -81,8 +81,9 @@ func (c *conversation) ask(question string) agui.Event {
 		time.AfterFunc(c.cancel, func() { uc.Cancel(engine.ErrCancelled) })
 	}
 	end, err := engine.Run(uc.Context(), engine.Config{
-		User: uc, Models: []engine.Candidate{{Model: scripted.New(scripted.Config{})}}, Tools: tools, Sink: c,
-		System: []engine.Part{{Text: assistant.Instructions, Stable: true}}, History: c.folder.Messages(),
+		User: uc, Sink: c, History: c.folder.Messages(),
+		Agent: engine.Agent{Models: []engine.Candidate{{Model: scripted.New(scripted.Config{})}}, Tools: tools,
+			System: []engine.Part{{Text: assistant.Instructions, Stable: true}}},
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -16,6 +16,8 @@ export interface Interrupt {
   readonly reason: string;
   readonly message?: string;
   readonly toolCallId?: string;
+  /** The line of the call, if a sub-agent made it. */
+  readonly subagentRunId?: string;
   /** A JSON schema of the payload. */
   readonly responseSchema?: unknown;
   /** RFC 3339; then it counts as refused. */
@@ -38,6 +40,8 @@ export interface Message {
   readonly toolCalls?: readonly ToolCall[];
   readonly toolCallId?: string;
   readonly metadata?: Metadata;
+  /** The line of the message: the call that asked another agent. Without it, the message is part of the thread's conversation. */
+  readonly subagentRunId?: string;
 }
 
 /** One AG-UI event: the fields that its type requires are there, others are not. */
@@ -45,6 +49,8 @@ export interface AgentEvent {
   readonly type: string;
   readonly timestamp?: number;
   readonly metadata?: Metadata;
+  /** The line of the event: the call that asked another agent. Without it, the event is of the run's own agent. */
+  readonly subagentRunId?: string;
   readonly threadId?: string;
   readonly runId?: string;
   readonly input?: { readonly threadId: string; readonly runId: string; readonly messages: readonly Message[]; readonly resume?: readonly Resume[] };
@@ -60,7 +66,7 @@ export interface AgentEvent {
   readonly content?: string;
   /** Of RUN_FINISHED and RUN_ERROR. */
   readonly usage?: readonly Usage[];
-  /** Of a CUSTOM event. */
+  /** Of a CUSTOM event and of SUBAGENT_STARTED. */
   readonly name?: string;
   /** Of a CUSTOM event. */
   readonly value?: unknown;

@@ -53,9 +53,9 @@ export class Folder {
         for (const message of event.input?.messages ?? []) this.#put(message);
         return;
       case "TEXT_MESSAGE_START":
-        return this.#start(messageId, event.role || "assistant", event.metadata);
+        return this.#start(event, messageId, event.role || "assistant");
       case "REASONING_MESSAGE_START":
-        return this.#start(messageId, "reasoning", event.metadata);
+        return this.#start(event, messageId, "reasoning");
       case "TEXT_MESSAGE_CONTENT":
       case "REASONING_MESSAGE_CONTENT":
         return this.#change(messageId, event.metadata, (m) => ({ ...m, content: m.content + delta }));
@@ -67,22 +67,23 @@ export class Folder {
       case "TOOL_CALL_ARGS":
         return this.#changeCall(toolCallId, delta);
       case "TOOL_CALL_RESULT":
-        return this.#put(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId }, event.metadata));
+        return this.#put(withMetadata({ id: messageId, role: "tool", content: event.content ?? "", toolCallId, ...lineOf(event) }, event.metadata));
     }
   }
 
-  #start(id: string, role: Role, metadata: Metadata | undefined): void {
-    this.#put({ id, role, content: "" });
-    this.#change(id, metadata, (m) => m);
+  #start(event: AgentEvent, id: string, role: Role): void {
+    this.#put({ id, role, content: "", ...lineOf(event) });
+    this.#change(id, event.metadata, (m) => m);
   }
 
   /** Adds the call to the assistant message that the event names, else to the message with the call's id, which it creates if needed. */
-  #startCall({ toolCallId: id = "", toolCallName: name = "", parentMessageId: parent = "", metadata }: AgentEvent): void {
+  #startCall(event: AgentEvent): void {
+    const { toolCallId: id = "", toolCallName: name = "", parentMessageId: parent = "", metadata } = event;
     if (this.#calls.has(id)) return;
     const caller = parent !== "" && this.#mayCall(parent) ? parent : id;
     if (!this.#mayCall(caller)) return;
     const call: ToolCall = { id, type: "function", function: { name, arguments: "" } };
-    this.#start(caller, "assistant", undefined);
+    this.#put({ id: caller, role: "assistant", content: "", ...lineOf(event) });
     this.#calls.set(id, caller);
     this.#change(caller, metadata, (m) => ({ ...m, toolCalls: [...(m.toolCalls ?? []), call] }));
   }
@@ -132,6 +133,11 @@ export class Folder {
     const caller = this.#calls.get(call);
     return caller === undefined ? this.#messages.findLastIndex(({ toolCalls }) => toolCalls?.some(({ id }) => id === call)) : this.#positions.get(caller)!;
   }
+}
+
+/** The line of an event, as its message has it. */
+function lineOf({ subagentRunId }: AgentEvent): { subagentRunId?: string } {
+  return subagentRunId ? { subagentRunId } : {};
 }
 
 /** Merges an event's metadata into the message's. Metadata that is not an object is ignored. */
