@@ -25,6 +25,11 @@ func readGuards() []guard {
 			to:   `types.KeysAndAttributes{ConsistentRead: aws.Bool(false)}`,
 		},
 		{
+			name: "reads: unprocessed keys are requested again", file: "shared/store/read.go",
+			test: "./shared/store TestRows_UnprocessedKeys",
+			from: `left = out.UnprocessedKeys`, to: `left = nil`,
+		},
+		{
 			name: "reads are consistent: the log", file: "shared/store/read.go",
 			from: `TableName: &t.c.Name, ConsistentRead: aws.Bool(true), Key`,
 			to:   `TableName: &t.c.Name, ConsistentRead: aws.Bool(false), Key`,
