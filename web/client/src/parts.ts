@@ -79,18 +79,7 @@ function bytes(base64: string): number {
 
 /** Joins and decodes a complete frame. Throws if it is not base64 of UTF-8. */
 function joined({ pieces, of }: Open): ServerFrame | undefined {
-  const all: Uint8Array[] = [];
-  for (let n = 1; n <= of; n++) all.push(Uint8Array.from(atob(pieces.get(n)!), (c) => c.charCodeAt(0)));
-  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(concat(all));
-  return decodeServer(text);
-}
-
-function concat(all: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(all.reduce((size, piece) => size + piece.length, 0));
-  let at = 0;
-  for (const piece of all) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  let binary = "";
+  for (let n = 1; n <= of; n++) binary += atob(pieces.get(n)!);
+  return decodeServer(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
 }
