@@ -48,7 +48,7 @@ func adapterIDGuards() []guard {
 		},
 		{
 			name: "agui: a run whose thread is left ends its promise", file: "web/client/src/follow.ts", test: test,
-			from: `const elsewhere = thread?.threadId !== threadId;`, to: `const elsewhere = threadId === "";`,
+			from: `const elsewhere = thread?.threadId !== threadId;`, to: `const elsewhere = thread === undefined;`,
 		},
 	}
 }

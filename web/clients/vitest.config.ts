@@ -1,5 +1,13 @@
 import { defineConfig } from "vitest/config";
 
+// Two files at a time: a window waits about as long as it computes. The tests that kill workers run after all others.
+const kills = "test/kills.e2e.ts";
 export default defineConfig({
-  test: { include: ["test/**/*.e2e.ts"], maxWorkers: 2, testTimeout: 90_000, hookTimeout: 60_000 },
+  test: {
+    maxWorkers: 2, testTimeout: 90_000, hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: "clients", include: ["test/**/*.e2e.ts"], exclude: [kills], sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: "kills", include: [kills], sequence: { groupOrder: 1 } } },
+    ],
+  },
 });

@@ -49,7 +49,8 @@ it("exports what its README names, beside the peers", async () => {
 it("passes publint and Are the Types Wrong", () => {
   const run = (...args: string[]): string => execFileSync(process.execPath, args, { cwd: here, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   expect(run("node_modules/publint/src/cli.js", "../client", "--strict", "--pack", "false")).toContain("All good");
-  expect(run("node_modules/@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--format", "ascii")).toContain("No problems found");
+  // A problem gives an exit code, which fails this test.
+  expect(run("node_modules/@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--format", "ascii")).toContain('"carrel-client/tanstack"');
 });
 
 it("keeps the core within its size", async () => {

@@ -2,15 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Browser, BrowserContext } from "playwright-core";
 import { browser } from "../../e2e/windows.ts";
 import { Example } from "./page.ts";
-import { killWorkers } from "./workers.ts";
 
-const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
-
-/**
- * What an example does, whatever its front end is made of. The tests find everything by role and name. Run a file with two workers
- * at most: a window waits about as long as it computes.
- */
-export function suite(name: string): void {
+/** Registers the hooks of an example's tests: one browser, and for each test a user and a thread of its own. */
+export function setup(name: string): { readonly context: () => BrowserContext; readonly open: () => Promise<Example> } {
   let chrome: Browser;
   let context: BrowserContext;
   let user = "";
@@ -32,12 +26,23 @@ export function suite(name: string): void {
     await context.close();
     expect(faults).toEqual([]);
   });
+  return {
+    context: () => context,
+    open: async () => {
+      const example = await Example.open(context, name, user, thread);
+      opened.push(example);
+      return example;
+    },
+  };
+}
 
-  async function open(): Promise<Example> {
-    const example = await Example.open(context, name, user, thread);
-    opened.push(example);
-    return example;
-  }
+/** The numbers from 1 to n, as the scripted model counts. */
+export const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
+
+/** What an example does, whatever its front end is made of. The tests find everything by role and name. */
+export function suite(name: string): void {
+  const { context, open } = setup(name);
+
   /** What a reload shows must be what was shown live. */
   async function sameAfterReload(example: Example): Promise<void> {
     const live = await example.said();
@@ -162,7 +167,7 @@ export function suite(name: string): void {
 
   it("continues an answer over three killed sockets", async () => {
     const sockets: (() => Promise<void>)[] = [];
-    await context.routeWebSocket(/./, (socket) => {
+    await context().routeWebSocket(/./, (socket) => {
       socket.connectToServer();
       sockets.push(() => socket.close());
     });
@@ -172,25 +177,12 @@ export function suite(name: string): void {
       await page.answer(seen).waitFor();
       const before = sockets.length;
       await sockets.at(-1)!();
-      await expect.poll(() => sockets.length).toBeGreaterThan(before);
+      await expect.poll(() => sockets.length, { timeout: 15_000 }).toBeGreaterThan(before);
     }
     await page.answer("200").waitFor();
     await page.quiet();
     expect(await page.numbers()).toEqual(upTo(200));
     expect(await page.answers.count()).toBe(1);
     await sameAfterReload(page);
-  });
-
-  it("shows the whole answer if its worker is killed", async () => {
-    const page = await open();
-    await page.send("/stream 150 50");
-    await page.answer("30 ").waitFor();
-    expect(killWorkers()).toBeGreaterThan(0);
-    await expect.poll(() => page.numbers(), { timeout: 60_000 }).toEqual(upTo(150));
-    await page.quiet();
-    // Once reloaded, the conversation has the question once, and only the complete answer.
-    await page.page.reload();
-    await expect.poll(() => page.said(), { timeout: 10_000 }).toHaveLength(2);
-    expect(await page.numbers()).toEqual(upTo(150));
   });
 }

@@ -23,17 +23,20 @@ function show(more: Partial<Shown> = {}): void {
 }
 agent.subscribe({ onMessagesChanged: () => show(), onRunInitialized: () => show(), onRunFinalized: () => show() });
 
-/** Runs the agent, or joins its running run. The events pass verifyEvents of @ag-ui/client, which ends the run at the first violation. */
-function run(what: Promise<unknown>): void {
-  what.then(() => show({ running: false }), (error: Error) => show({ error, running: false }));
+/** Runs one thing after another: an agent has one run at a time. Events pass verifyEvents of @ag-ui/client, which ends the run at the first violation. */
+let last: Promise<void> = Promise.resolve();
+function run(what: () => Promise<unknown>): void {
+  last = last.then(what).then(() => show({ running: false }), (error: Error) => show({ error, running: false }));
 }
-run(agent.connectAgent());
+run(() => agent.connectAgent()); // the thread so far, and its running run
 
 function send(text: string): void {
-  agent.addMessage({ id: crypto.randomUUID(), role: "user", content: text });
-  run(agent.runAgent());
+  run(() => {
+    agent.addMessage({ id: crypto.randomUUID(), role: "user", content: text });
+    return agent.runAgent();
+  });
 }
-const resume = (answer: ResumeEntry): void => run(agent.runAgent({ resume: [answer] }));
+const resume = (answer: ResumeEntry): void => run(() => agent.runAgent({ resume: [answer] }));
 
 function App() {
   const { messages, interrupts, running, error } = useSyncExternalStore((changed) => {
