@@ -1,6 +1,7 @@
 package template_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -14,16 +15,22 @@ import (
 	"carrel/shared/monitor"
 )
 
-// watched are the metrics that alarms look at, as "function metric".
+// watched are the metrics of our own that alarms look at, as "function metric". Those of AWS must have the dimension of
+// their service, by which CloudWatch finds them.
 func watched(t *testing.T, resources object) (all []string) {
 	t.Helper()
+	byService := map[string]string{"Carrel": "Function", "AWS/Lambda": "FunctionName", "AWS/ApiGateway": "ApiId",
+		"AWS/DynamoDB": "TableName"}
 	add := func(id string, m any) {
-		function, _ := at(list(at(m, "Dimensions"))[0], "Value", "Ref").(string)
-		if at(m, "Namespace") != "Carrel" || at(list(at(m, "Dimensions"))[0], "Name") != "Function" || function == "" {
-			t.Errorf("%s watches %s, which no function writes", id, text(m))
+		namespace, _ := at(m, "Namespace").(string)
+		resource, _ := at(list(at(m, "Dimensions"))[0], "Value", "Ref").(string)
+		if name := at(list(at(m, "Dimensions"))[0], "Name"); resource == "" || name != byService[namespace] {
+			t.Errorf("%s watches %s, which nothing writes", id, text(m))
 		}
-		all = append(all, fmt.Sprint(strings.ToLower(strings.TrimSuffix(function, "Function")), " ",
-			at(m, "MetricName")))
+		if namespace == "Carrel" {
+			all = append(all, fmt.Sprint(strings.ToLower(strings.TrimSuffix(resource, "Function")), " ",
+				at(m, "MetricName")))
+		}
 	}
 	each(t, resources, "AWS::CloudWatch::Alarm", func(id string, a any) {
 		p := at(a, "Properties")
@@ -68,8 +75,8 @@ func TestAlarms(t *testing.T) {
 	t.Attr("row", "E2: each alarm watches a metric that is written")
 	t.Attr("row", "E4: residue has an alarm")
 	r := transformed(t)
-	want := []string{"sweep SweepEnded", "sweep SweepResumed", "sweep SweepSlots", "sweep SweepStarted",
-		"turn ContextsActive", "turn Residue"}
+	want := []string{"sweep NoCapacity", "sweep SweepEnded", "sweep SweepErased", "sweep SweepResumed",
+		"sweep SweepSlots", "sweep SweepStarted", "turn ContextsActive", "turn Residue", "turn TimeToFirstEvent"}
 	for _, function := range reporters(t) {
 		want = append(want, function+" "+monitor.IsolationViolation)
 	}
@@ -84,9 +91,13 @@ func TestAlarms(t *testing.T) {
 		}
 	}
 	each(t, r, "AWS::CloudWatch::Alarm", func(id string, a any) {
-		p := at(a, "Properties")
-		if text(at(p, "AlarmActions")) != "{Fn::If:[TellsAlarms,[{Ref:AlarmTopic}],{Ref:AWS::NoValue}]}" ||
-			at(p, "TreatMissingData") != "notBreaching" {
+		p, missing := at(a, "Properties"), "notBreaching"
+		if id == "SweepSilentAlarm" {
+			missing = "breaching" // sweep runs each minute
+		}
+		const topic = "{Fn::If:[TellsAlarms,[{Ref:AlarmTopic}],{Ref:AWS::NoValue}]}"
+		if text(at(p, "AlarmActions")) != topic || text(at(p, "OKActions")) != topic ||
+			at(p, "TreatMissingData") != missing {
 			t.Errorf("%s: %s", id, text(p))
 		}
 	})
@@ -121,6 +132,49 @@ func TestLimits(t *testing.T) {
 		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
 	}
 	t.Attr("figure", fmt.Sprintf("%d limits, the same for %d functions", limits, functions))
+}
+
+// The dashboard shows every metric that the functions write. CloudWatch bills each metric, so an unused metric has to
+// be removed. A row of the dashboard has three graphs, side by side.
+func TestDashboard(t *testing.T) {
+	body, _ := at(transformed(t), "Dashboard", "Properties", "DashboardBody", "Fn::Sub").(string)
+	var board struct {
+		Widgets []struct {
+			X, Y, Width, Height int
+			Properties          struct {
+				Title   string
+				Metrics [][]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &board); err != nil {
+		t.Fatalf("the body of the dashboard: %v", err)
+	}
+	shown, places := map[string]bool{}, map[[2]int]bool{}
+	for i, w := range board.Widgets {
+		place := [2]int{w.X, w.Y}
+		if places[place] || w.X != i%3*8 || w.Y != i/3*6 || w.Width != 8 || w.Height != 6 {
+			t.Errorf("the graph %q stands at %v", w.Properties.Title, place)
+		}
+		places[place] = true
+		for _, m := range w.Properties.Metrics {
+			if m[0] == "Carrel" {
+				shown[m[1].(string)] = true
+			}
+		}
+	}
+	for _, name := range names(t) {
+		if !shown[name] {
+			t.Errorf("the dashboard of template.yaml does not show %s: add it, or remove the metric", name)
+		}
+		delete(shown, name)
+	}
+	for name := range shown {
+		t.Errorf("the dashboard shows %s, which no function writes", name)
+	}
+	if n := len(board.Widgets); n > 20 {
+		t.Errorf("the dashboard has %d graphs, and an operator can read 20", n)
+	}
 }
 
 // An operator finds each metric and each alarm on the page.

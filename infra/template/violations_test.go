@@ -74,7 +74,8 @@ func violationAlarms(t *testing.T) map[string]alarm {
 	found := map[string]alarm{}
 	for id, resource := range template.Resources {
 		var a alarm
-		if !bytes.Contains(resource, []byte(`"AWS::CloudWatch::Alarm"`)) {
+		if !bytes.Contains(resource, []byte(`"AWS::CloudWatch::Alarm"`)) ||
+			!bytes.Contains(resource, []byte(monitor.IsolationViolation)) {
 			continue
 		}
 		if err := json.Unmarshal(resource, &a); err != nil {
