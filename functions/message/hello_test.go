@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 	"carrel/shared/wire"
@@ -53,6 +54,7 @@ func (w window) hello(body string) got {
 
 func TestHello_UnknownThread(t *testing.T) {
 	r := newRig(t)
+	r.agents = agentsOf(t, agent.Definition{Name: "first", Grant: agent.Open, Default: true})
 	w := r.window("alice", "w1=")
 	w.answers(`{"type":"hello","requestId":"h","n":1,"threadId":"t"}`,
 		`{"type":"ready","requestId":"h","n":1,"connectionId":"w1=","threadId":"t",`+

@@ -291,14 +291,14 @@ func assistant(t *testing.T, model engine.Model) *agent.Registry {
 	return r
 }
 
-// agentsOf returns a registry of agents that every user may use. The first is the default.
+// agentsOf returns a registry of agents that every user may use and that ask no others. The first is the default.
 func agentsOf(t *testing.T, all ...agent.Agent) *agent.Registry {
 	t.Helper()
 	var definitions []agent.Definition
 	var tools []string
 	models := map[string][]engine.Candidate{}
 	for i, a := range all {
-		a.Grant, a.Default = agent.Open, i == 0
+		a.Grant, a.Default, a.Agents = agent.Open, i == 0, nil
 		definitions, tools = append(definitions, a.Definition), append(tools, a.Tools...)
 		models[a.Name] = a.Candidates
 	}

@@ -4,6 +4,7 @@ import type { MessageRun } from "carrel-client";
 import { createContext, useContext } from "react";
 import { visibleLine, plainly } from "./asked.ts";
 import { Copy } from "./Copy.tsx";
+import { Line } from "./Line.tsx";
 import { Markdown } from "./Markdown.tsx";
 import type { Standing } from "./messages.ts";
 
@@ -77,11 +78,16 @@ function Thinking({ status }: { readonly status: { readonly type: string } }) {
   return status.type === "running" ? <p className="working"><span className="unseen">The agent is working</span><i /><i /><i /></p> : null;
 }
 
-function ToolCall({ toolName, argsText, result, artifact }: ToolCallMessagePartProps) {
+function ToolCall({ toolCallId, toolName, argsText, result, artifact }: ToolCallMessagePartProps) {
+  const { lines = [] } = useStanding();
+  const outcome = result === undefined ? "…" : typeof artifact === "string" ? artifact.replaceAll("_", " ") : "done";
+  if (lines.some(({ subagentRunId }) => subagentRunId === toolCallId)) {
+    return <Line call={{ id: toolCallId, type: "function", function: { name: toolName, arguments: argsText } }} outcome={outcome} lines={lines} />;
+  }
   const name = visibleLine(toolName); // the model's word, even for a tool that there is not
   return (
     <details className="tool" open role="group" aria-label={`Tool call ${name}`}>
-      <summary>{name} <span className="outcome">{result === undefined ? "…" : typeof artifact === "string" ? artifact.replaceAll("_", " ") : "done"}</span></summary>
+      <summary>{name} <span className="outcome">{outcome}</span></summary>
       <pre role="group" aria-label="Arguments">{plainly(argsText)}</pre>
       {result !== undefined && <pre role="group" aria-label="Result" tabIndex={0}>{plainly(String(result))}</pre>}
     </details>

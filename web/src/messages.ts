@@ -17,6 +17,8 @@ export interface Standing {
   readonly cut?: boolean;
   /** For the last message of an ended run: its start, its agent and its model. */
   readonly run?: MessageRun;
+  /** The messages of the agents that its calls asked, and of those that these asked. */
+  readonly lines?: readonly Message[];
 }
 
 interface Result {
@@ -31,6 +33,7 @@ interface Made {
   readonly results: readonly (Result | undefined)[];
   readonly run: MessageRun | undefined;
   readonly again: boolean;
+  readonly lines: readonly Message[];
 }
 
 /**
@@ -45,13 +48,15 @@ export class Likes {
     const shown: ThreadMessageLike[] = [];
     const results = new Map<string, Result>();
     const said = new Set([thread.active]);
-    const tries = earlierTries(thread.messages);
+    const own = conversation(thread.messages);
+    const tries = earlierTries(own);
     // Backwards: a result belongs to the nearest call of its id before it.
-    for (const message of thread.messages.toReversed()) {
+    for (const message of own.toReversed()) {
       if (message.role === "tool") results.set(message.toolCallId ?? "", this.#result(message));
       else {
         const run = message.role === "user" ? undefined : thread.runs.get(message.id);
-        shown.push(this.#like(message, results, said.has(run?.runId) ? undefined : run, tries.has(message.id)));
+        const lines = own.length === thread.messages.length ? [] : linesOf(message, thread.messages);
+        shown.push(this.#like(message, results, said.has(run?.runId) ? undefined : run, tries.has(message.id), lines));
         if (run) said.add(run.runId);
       }
       for (const call of message.toolCalls ?? []) results.delete(call.id);
@@ -63,12 +68,13 @@ export class Likes {
     return shown;
   }
 
-  #like(message: Message, all: ReadonlyMap<string, Result>, run: MessageRun | undefined, again: boolean): ThreadMessageLike {
+  #like(message: Message, all: ReadonlyMap<string, Result>, run: MessageRun | undefined, again: boolean, lines: readonly Message[]): ThreadMessageLike {
     const results = (message.toolCalls ?? []).map(({ id }) => all.get(id));
     const made = this.#made.get(message);
-    if (made && made.run === run && made.again === again && made.results.every((result, i) => result === results[i])) return made.like;
-    const like = toLike(message, results, { ...(run && { run }), ...(again && { again }) });
-    this.#made.set(message, { like, results, run, again });
+    const same = made && made.lines.length === lines.length && lines.every((one, i) => one === made.lines[i]);
+    if (same && made.run === run && made.again === again && made.results.every((result, i) => result === results[i])) return made.like;
+    const like = toLike(message, results, { ...(run && { run }), ...(again && { again }), ...(lines.length > 0 && { lines }) });
+    this.#made.set(message, { like, results, run, again, lines });
     return like;
   }
 
@@ -102,9 +108,24 @@ function resultOf(message: Message): Result {
   return { content: message.content, ...(typeof outcome === "string" && { outcome }) };
 }
 
+/** The messages of the thread's conversation: those of the agents that its agent asked are left out. */
+function conversation(messages: readonly Message[]): readonly Message[] {
+  return messages.filter(({ subagentRunId }) => !subagentRunId);
+}
+
+/** The messages of the lines that began from the message's calls, and from calls in these lines. */
+function linesOf(message: Message, messages: readonly Message[]): Message[] {
+  const lines = new Set((message.toolCalls ?? []).map(({ id }) => id));
+  return messages.filter(({ subagentRunId, toolCalls = [] }) => {
+    const inside = subagentRunId !== undefined && lines.has(subagentRunId);
+    if (inside) for (const { id } of toolCalls) lines.add(id);
+    return inside;
+  });
+}
+
 /** How the last run of an idle thread failed, as far as its messages show it. */
 export function lack({ messages }: ThreadState): "answer" | "rest" | undefined {
-  const last = messages.at(-1);
+  const last = conversation(messages).at(-1);
   if (last?.role === "user") return "answer";
   return last && ours(last).incomplete === true ? "rest" : undefined;
 }

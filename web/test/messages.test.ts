@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Message, ThreadState } from "carrel-client";
-import { Likes } from "../src/messages.ts";
+import { Likes, lack } from "../src/messages.ts";
 
 const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
   ({ threadId: "t", loaded: true, lagging: false, stopped: false, more: false, queue: [], interrupts: [], runs: new Map(), messages, ...more });
@@ -72,4 +72,24 @@ it("shows start and agent below the last message of an ended run", () => {
   const over = likes.of(thread(messages, { runs: runs(run) }));
   expect(over.map(({ metadata }) => metadata?.custom)).toEqual([{}, {}, { run }]);
   expect(over.slice(0, 2).map((like, i) => like === running[i])).toEqual([true, true]);
+});
+
+it("shows what a sub-agent does in the call that asked it, and not as the thread's own", () => {
+  const likes = new Likes();
+  const question: Message = { id: "q", role: "user", content: "q" };
+  const asks: Message = { id: "a", role: "assistant", content: "", toolCalls: [call("c1", "ask_helper")] };
+  const inner: Message = { id: "h", role: "assistant", content: "let me", subagentRunId: "c1", toolCalls: [call("c2", "ask_other")] };
+  const deepest: Message = { id: "o", role: "assistant", content: "deep", subagentRunId: "c2" };
+  const first = likes.of(thread([question, asks, inner, deepest]));
+  expect(first.map(({ id }) => id)).toEqual(["q", "a"]);
+  expect(first[1]!.metadata?.custom?.lines).toEqual([inner, deepest]);
+  expect(first[0]!.metadata?.custom).toEqual({});
+  expect(likes.of(thread([question, asks, inner, deepest]))[1]).toBe(first[1]);
+  const later = { ...deepest, content: "deeper" };
+  expect(likes.of(thread([question, asks, inner, later]))[1]!.metadata?.custom?.lines).toEqual([inner, later]);
+});
+
+it("does not take a sub-agent's half answer for the thread's last message", () => {
+  const half: Message = { id: "h", role: "assistant", content: "half", subagentRunId: "c1", metadata: { carrel: { incomplete: true } } };
+  expect(lack(thread([{ id: "q", role: "user", content: "q" }, { id: "a", role: "assistant", content: "done" }, half]))).toBeUndefined();
 });

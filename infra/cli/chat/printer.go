@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"carrel/shared/agui"
 	"carrel/shared/chat"
@@ -42,6 +43,11 @@ func (p *printer) show(s client.State) {
 		for _, c := range m.ToolCalls {
 			calls[c.ID] = c.Function
 		}
+	}
+	for _, m := range s.Messages {
+		if m.SubagentRunID != "" {
+			continue
+		}
 		switch m.Role {
 		case agui.RoleAssistant:
 			p.text(m)
@@ -54,8 +60,25 @@ func (p *printer) show(s client.State) {
 				p.text(m)
 			}
 		case agui.RoleTool:
+			p.lines(s.Messages, calls, m.ToolCallID, "  ")
 			c := calls[m.ToolCallID]
 			p.line(m.ID, fmt.Sprintf("%s(%s) → %s", visible.Line(c.Name), c.Arguments, m.Content))
+		}
+	}
+}
+
+// lines prints what agents did that other agents asked, indented, once the call that asked has its result. Several
+// agents may work at the same time, so their words are not printed while they stream.
+func (p *printer) lines(all []agui.Message, calls map[string]agui.FunctionCall, line, indent string) {
+	name := strings.TrimPrefix(visible.Line(calls[line].Name), "ask_")
+	for _, m := range agui.LineMessages(all, line) {
+		switch {
+		case m.Role == agui.RoleTool:
+			p.lines(all, calls, m.ToolCallID, indent+"  ")
+			c := calls[m.ToolCallID]
+			p.line(m.ID, fmt.Sprintf("%s%s: %s(%s) → %s", indent, name, visible.Line(c.Name), c.Arguments, m.Content))
+		case m.Role == agui.RoleAssistant && m.Content != "":
+			p.line(m.ID, fmt.Sprintf("%s%s: %s", indent, name, m.Content))
 		}
 	}
 }

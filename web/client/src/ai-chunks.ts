@@ -46,6 +46,8 @@ export class Chunks {
   }
 
   of(event: AgentEvent): Chunk[] {
+    // The AI SDK has no place for what a sub-agent does.
+    if (event.subagentRunId) return [];
     const { messageId: id = "", delta = "", toolCallId: callId = "" } = event;
     switch (event.type) {
       case "RUN_STARTED":

@@ -41,7 +41,8 @@ export function toUIMessages(messages: readonly Message[], runs: ReadonlyMap<str
   const all: UIMessage[] = [];
   const tries = earlierTries(messages);
   for (const message of messages) {
-    if (tries.has(message.id)) continue;
+    // The AI SDK has no place for what a sub-agent did.
+    if (tries.has(message.id) || message.subagentRunId) continue;
     if (message.role === "user") {
       const { id, content, metadata } = toStock(message);
       all.push({ id, role: "user", ...(metadata && { metadata }), parts: [{ type: "text", text: content, state: "done" }] });

@@ -106,7 +106,9 @@ interface Made {
 class Likes {
   readonly #made = new WeakMap<Message, Made>();
 
-  of({ messages, interrupts, queue }: ThreadState): ThreadMessageLike[] {
+  of({ messages: all, interrupts, queue }: ThreadState): ThreadMessageLike[] {
+    // assistant-ui would show the messages of sub-agents as the thread's own.
+    const messages = all.filter(({ subagentRunId }) => !subagentRunId);
     const tries = earlierTries(messages);
     const results = new Map<string, Message>();
     const asked = new Map(interrupts.map((one) => [one.toolCallId, one]));

@@ -92,8 +92,11 @@ function listen(client: CarrelClient, threadId: string, shown: Set<string>, out:
     for (const { id, role } of all) if (role === "user") shown.add(id);
   };
   const put = (event: AgentEvent | MessagesSnapshot): void => {
-    if (event.type === "MESSAGES_SNAPSHOT" && "messages" in event) see(event.messages);
-    out.push("messages" in event ? event : adapted(event, runId));
+    if ("messages" in event) {
+      see(event.messages);
+      // TanStack AI would show the messages of sub-agents as the thread's own.
+      out.push({ ...event, messages: event.messages.filter(({ subagentRunId }) => !subagentRunId) });
+    } else if (!event.subagentRunId) out.push(adapted(event, runId));
   };
   if (messages.length > 0 || runId !== undefined) for (const event of restate(client, threadId, String(askedBy(interrupts[0] ?? { id: "", reason: "" }) ?? timedId()))) put(event);
   const unlisten = client.onEvent(({ event, ...one }) => {
