@@ -99,11 +99,7 @@ func (a advisor) check(ctx context.Context, in source) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := sufficiencyOf(t, a.price).text(t)
-	if len(t.rows) == 0 {
-		text += format
-	}
-	return text, nil
+	return sufficiencyOf(t, a.price).json(t)
 }
 
 func (a advisor) figures(ctx context.Context, in figuresArguments) (string, error) {

@@ -167,20 +167,20 @@ func TestCheck(t *testing.T) {
 		return b.String()
 	}
 	for name, c := range map[string]struct{ table, want string }{
-		"nothing": {"Please help.", "sufficiency: 0.00 (insufficient)"},
+		"nothing": {"Please help.", `{"sufficiency":0.00,"level":"insufficient"`},
 		// 20 for tokens, 20 for a known price, 20·1/14 for the day: 41.43 points
-		"a day of a known model": {head + "\n" + days(1, "big,1,1"), "sufficiency: 0.41 (partial)"},
+		"a day of a known model": {head + "\n" + days(1, "big,1,1"), `{"sufficiency":0.41,"level":"partial"`},
 		// 20 + 20·1/14 = 21.43
-		"a day without a price": {head + "\n" + days(1, "other,1,1"), "sufficiency: 0.21 (insufficient)"},
+		"a day without a price": {head + "\n" + days(1, "other,1,1"), `{"sufficiency":0.21,"level":"insufficient"`},
 		// 20 + 20 + 20
-		"two weeks": {head + "\n" + days(14, "big,1,1"), "sufficiency: 0.60 (partial)"},
+		"two weeks": {head + "\n" + days(14, "big,1,1"), `{"sufficiency":0.60,"level":"partial"`},
 		// and 20 for latency
-		"with latency": {head + ",latency_ms\n" + days(14, "big,1,1,5"), "sufficiency: 0.80 (full)"},
+		"with latency": {head + ",latency_ms\n" + days(14, "big,1,1,5"), `{"sufficiency":0.80,"level":"full"`},
 		// every other row has a latency: 10 points
 		"with half of the latency": {head + ",latency_ms\n" + days(14, "big,1,1,5") + days(14, "small,1,1,"),
-			"sufficiency: 0.70 (partial)"},
+			`{"sufficiency":0.70,"level":"partial"`},
 		"all": {head + ",latency_ms,feature,requests,errors\n" + days(14, "big,1,1,5,f,2,1"),
-			"sufficiency: 1.00 (full)"},
+			`{"sufficiency":1.00,"level":"full"`},
 	} {
 		if got := call(t, "usage_check", "{}", c.table); !strings.HasPrefix(got.Content, c.want) {
 			t.Errorf("%s: got %s, want %s", name, got.Content, c.want)

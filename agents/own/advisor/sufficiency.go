@@ -1,9 +1,9 @@
 package advisor
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
-	"strings"
 )
 
 // fullDays is the number of days with which the trend compares two whole weeks.
@@ -98,22 +98,35 @@ func share(part, whole int64) *big.Rat {
 	return big.NewRat(part, whole)
 }
 
-// text describes the sufficiency to the model and the person.
-func (s sufficiency) text(t table) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "sufficiency: %s (%s)\nrows: %d\n", rounded(s.score, 2), s.level(), len(t.rows))
-	if t.sample {
-		b.WriteString("data: the built-in sample, not the person's own\n")
-	}
+// answer is the sufficiency as the tool returns it.
+type answer struct {
+	Sufficiency json.Number `json:"sufficiency"` // 0 to 1
+	Level       string      `json:"level"`
+	Rows        int         `json:"rows"`
+	Sample      bool        `json:"sample,omitempty"` // the built-in sample, not the person's own data
+	Parts       []points    `json:"parts"`
+	Missing     []string    `json:"missing"`
+	Ignored     int         `json:"columnsThatNoFigureUses,omitempty"`
+	Form        string      `json:"form,omitempty"` // how to send the data
+}
+
+type points struct {
+	Question string      `json:"question"`
+	Points   json.Number `json:"points"`
+	Of       int64       `json:"of"`
+}
+
+// json describes the sufficiency to the model as JSON.
+func (s sufficiency) json(t table) (string, error) {
+	a := answer{Sufficiency: json.Number(rounded(s.score, 2)), Level: s.level(), Rows: len(t.rows), Sample: t.sample,
+		Missing: append([]string{}, s.missing()...), Ignored: len(t.ignored)}
 	for _, p := range s.parts {
-		points := new(big.Rat).Mul(p.share, big.NewRat(p.points, 1))
-		fmt.Fprintf(&b, "- %s: %s of %d points\n", p.question, rounded(points, 1), p.points)
+		got := new(big.Rat).Mul(p.share, big.NewRat(p.points, 1))
+		a.Parts = append(a.Parts, points{p.question, json.Number(rounded(got, 1)), p.points})
 	}
-	for _, m := range s.missing() {
-		fmt.Fprintf(&b, "missing: %s\n", m)
+	if len(t.rows) == 0 {
+		a.Form = format
 	}
-	if len(t.ignored) > 0 {
-		fmt.Fprintf(&b, "columns that no figure uses: %d\n", len(t.ignored))
-	}
-	return b.String()
+	text, err := json.Marshal(a)
+	return string(text), err
 }

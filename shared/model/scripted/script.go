@@ -25,6 +25,7 @@ const (
 	obey   = "obey"
 	recite = "recite"
 	quote  = "quote"
+	when   = "when"
 	keep   = "keep"
 	usage  = "usage"
 	alive  = "alive"
@@ -39,11 +40,13 @@ const (
 // step is one directive of a script.
 type step struct {
 	verb  string
-	text  string        // of say and think; or the kind of failure
+	text  string        // of say and think; or the kind of failure; of when: the field
 	tool  string        // of call
 	args  string        // of call, JSON text
 	n     int           // of stream and alive: the number of deltas; of fail: how often, negative for always
 	size  int           // of stream: the bytes of each delta, 0 for no padding; of usage: the output tokens
+	low   float64       // of when
+	high  float64       // of when: the value must be below
 	pause time.Duration // of wait; before each delta, with stream, pace and alive; of fail: the pause to ask for
 }
 
@@ -112,6 +115,8 @@ func directive(line string) (step, error) {
 		}
 		s.n, s.size, s.pause = numbers[0], numbers[1], time.Duration(numbers[1])*time.Millisecond
 		return s, nil
+	case when:
+		return whenDirective(rest)
 	case obey:
 		return s, need(rest == "", "it stands alone")
 	case recite, quote:
@@ -184,6 +189,7 @@ func need(ok bool, otherwise string) error {
 // part returns the steps of a script that this model call plays: from the calls that were made already up to the next
 // calls.
 func part(steps []step, turns []turn, r engine.Request) []step {
+	steps = chosen(steps, turns)
 	for i, s := range steps {
 		switch {
 		case s.verb == fail && s.text == "tool":

@@ -13,6 +13,8 @@
 //	/obey                     after calls: makes the calls that their results contain, "/call tool {...}" anywhere
 //	                          in a line, as a model does that obeys every text it reads
 //	/quote                    answers with the results of the calls before, line by line and as they are
+//	/when field low [high]    plays the lines up to the next /when only if a result is a JSON object in which this
+//	                          field is a number from low on and below high; the newest such object counts
 //	/recite                   answers with the whole request: instructions, names of tools, the conversation
 //	/keep data                gives these data, encoded, as what the provider wants back (Delta.Keep)
 //	/usage in out             reports these numbers of tokens in place of the counted ones

@@ -161,6 +161,38 @@ func TestConfig_Script(t *testing.T) {
 	}
 }
 
+// A script continues by a number in a result.
+func TestConfig_When(t *testing.T) {
+	const script = "/call a\n/when n 0.8\n/say full\n/when n 0.4 0.8\n/call b\n/quote\n/when n 0 0.4\n/say none"
+	model := scripted.New(scripted.Config{Pace: -1, Script: script})
+	for result, want := range map[string]string{
+		`{"n":0.8}`: "full", `{"n":0.40}`: "b", `{"n":0.39,"x":[1]}`: "none", `{"n":-1}`: "Done.",
+		`{"x":1}`: "a: ", "text": "a: ",
+	} {
+		calls := []agui.ToolCall{{ID: "1", Function: agui.FunctionCall{Name: "a"}}}
+		messages := []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "Go."},
+			{ID: "a", Role: agui.RoleAssistant, ToolCalls: calls},
+			{Role: agui.RoleTool, ToolCallID: "1", Content: result}}
+		got := ""
+		for d, err := range model.Stream(t.Context(), engine.Request{Messages: messages}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got += d.Text; d.ToolStart != nil {
+				got += d.ToolStart.Name
+			}
+		}
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %q, want %q", result, got, want)
+		}
+	}
+	for _, wrong := range []string{"/when", "/when a b", "/when a 1 2 3"} {
+		if scripted.Check(wrong) == nil {
+			t.Errorf("%s was accepted", wrong)
+		}
+	}
+}
+
 func TestConversation(t *testing.T) {
 	for _, c := range []struct{ question, want string }{
 		{"what is 12*(3+4)?", "assistant: Let me calculate 12*(3+4) for you.\n" +
