@@ -10,28 +10,24 @@ import (
 	"carrel/shared/wire"
 )
 
-// heldCalls moves the rig to a table and an edge whose calls are counted. Call it inside calls.Run, with the t of Run.
-func (r *rig) heldCalls(t *testing.T, calls *gatewaytest.Calls) {
+// heldCalls calls do with a window of a rig whose calls to the table and the edge are counted. Calls that run at the
+// same time count as one round.
+func heldCalls(t *testing.T, do func(t *testing.T, w window, calls *gatewaytest.Calls)) {
 	t.Helper()
-	r.t, r.edge, r.table = t, gatewaytest.NewEdge(t), calls.Table
-	r.poster, r.invoker = calls.Edge(r.edge), calls.Edge(r.edge)
-}
-
-// newCalls starts an engine for the rig's clock and limits.
-func (r *rig) newCalls() *gatewaytest.Calls {
-	r.t.Helper()
-	return gatewaytest.NewCalls(r.t, store.Config{Limits: r.limits, Now: r.now})
+	r := newRig(t)
+	calls := gatewaytest.NewCalls(t, store.Config{Limits: r.limits, Now: r.now})
+	calls.Run(t, func(t *testing.T) {
+		r.t, r.edge, r.table = t, gatewaytest.NewEdge(t), calls.Table
+		r.poster, r.invoker = calls.Edge(r.edge), calls.Edge(r.edge)
+		do(t, r.window("alice", "w1="), calls)
+	})
 }
 
 // TestRun_SequentialCalls bounds the calls one after the other from a run frame to the invocation of turn. The test of
 // the same name in functions/turn continues from there to the post of RUN_STARTED. The connection watches the thread of
 // the run, so its row is read and not written.
 func TestRun_SequentialCalls(t *testing.T) {
-	r := newRig(t)
-	calls := r.newCalls()
-	calls.Run(t, func(t *testing.T) {
-		r.heldCalls(t, calls)
-		w := r.window("alice", "w1=")
+	heldCalls(t, func(t *testing.T, w window, calls *gatewaytest.Calls) {
 		w.hello(`{"type":"hello","n":1,"threadId":"t"}`)
 		calls.Reset()
 		w.answers(hi, `{"type":"accepted","requestId":"q1","runId":"r1","threadId":"t","state":"running"}`)
@@ -89,11 +85,7 @@ func TestHello_SequentialCalls(t *testing.T) {
 		{"a cursor of another epoch", `,"cursor":{"epoch":"not%s","seq":4}`, "post snapshot", 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t)
-			calls := r.newCalls()
-			calls.Run(t, func(t *testing.T) {
-				r.heldCalls(t, calls)
-				w := r.window("alice", "w1=")
+			heldCalls(t, func(t *testing.T, w window, calls *gatewaytest.Calls) {
 				w.send(hi)
 				w.does("r1", "one", true) // 1–5
 				w.send(strings.ReplaceAll(hi, "r1", "r2"))
@@ -144,11 +136,7 @@ func TestFrame_SequentialCalls(t *testing.T) {
 			continue
 		}
 		t.Run(string(typ), func(t *testing.T) {
-			r := newRig(t)
-			calls := r.newCalls()
-			calls.Run(t, func(t *testing.T) {
-				r.heldCalls(t, calls)
-				w := r.window("alice", "w1=")
+			heldCalls(t, func(t *testing.T, w window, calls *gatewaytest.Calls) {
 				w.send(hi)
 				w.does("r1", "one", typ != wire.TypeCancel && typ != wire.TypeErase)
 				fields := frame.fields

@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"carrel/shared/agui"
@@ -25,8 +27,8 @@ func input(t *testing.T, w *World) {
 		}
 		must[store.Admitted](t)(alice.Admit(ctx, a))
 		row := w.runRow(run)
-		if _, has := row["in"]; has != inside || bytesOf(row) > 1024 || w.hasInput(run) == inside {
-			t.Errorf("%s was admitted as %s of %d bytes", run, textOf(row), bytesOf(row))
+		if _, has := row["in"]; has != inside || bytesOf(t, row) > 1024 || w.hasInput(run) == inside {
+			t.Errorf("%s was admitted as %s of %d bytes", run, textOf(row), bytesOf(t, row))
 		}
 		if got := must[store.Admission](t)(alice.Input(ctx, run)); !reflect.DeepEqual(got, inputOf(a)) {
 			t.Errorf("the input of %s is %+v", run, got)
@@ -46,8 +48,8 @@ func input(t *testing.T, w *World) {
 	h := w.Claim(alice, id+"1")
 	w.Append(h, Started(h))
 	must[store.Cancelled](t)(alice.Cancel(ctx, id+"1"))
-	if row := w.runRow(id + "1"); row["in"] == nil || bytesOf(row) > 1024 {
-		t.Errorf("the claimed run is %s of %d bytes", textOf(row), bytesOf(row))
+	if row := w.runRow(id + "1"); row["in"] == nil || bytesOf(t, row) > 1024 {
+		t.Errorf("the claimed run is %s of %d bytes", textOf(row), bytesOf(t, row))
 	}
 	w.End(h, Finished(h))
 	without(id+"1", "ended")
@@ -87,19 +89,17 @@ func (w *World) hasInput(run chat.RunID) bool {
 }
 
 // bytesOf returns at least the size of an item with scalar attributes, as DynamoDB counts it.
-func bytesOf(item map[string]types.AttributeValue) (size int) {
-	for name, v := range item {
-		size += len(name)
-		switch v := v.(type) {
-		case *types.AttributeValueMemberS:
-			size += len(v.Value)
-		case *types.AttributeValueMemberN:
-			size += len(v.Value)/2 + 2
-		case *types.AttributeValueMemberB:
-			size += len(v.Value)
-		default:
-			size++
+func bytesOf(t *testing.T, item map[string]types.AttributeValue) (size int) {
+	t.Helper()
+	var values map[string]any
+	if err := attributevalue.UnmarshalMap(item, &values); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range values {
+		if b, ok := v.([]byte); ok {
+			v = string(b)
 		}
+		size += len(name) + len(fmt.Sprint(v))
 	}
 	return size
 }
