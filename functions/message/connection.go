@@ -28,9 +28,9 @@ func (e noConnection) Error() string { return e.reason.Error() }
 // Unwrap returns the reason.
 func (e noConnection) Unwrap() error { return e.reason }
 
-// ownConnection reads the record of the connection and checks that it belongs to the user that the authorizer names. A
-// record that names no owner is compared by the owner record of the connection instead. Without a record it fails with
-// a noConnection. Every frame passes this check or that of watch before anything is answered or changed.
+// ownConnection reads the record of the connection, in the partition of the user that the authorizer names. It fails
+// with a violation if the record was written for another user or connection, and with a noConnection without a record.
+// Every frame passes this check, or the same check by watch, before anything is answered or changed.
 func (r *request) ownConnection(ctx context.Context) (chat.Connection, error) {
 	return r.own(ctx, func() (chat.Connection, error) { return r.store.Connection(ctx, r.in.Connection) })
 }
@@ -59,20 +59,7 @@ func (r *request) own(ctx context.Context, read func() (chat.Connection, error))
 		if errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrForeign) {
 			return c, r.missing(ctx)
 		}
-		if err != nil {
-			return c, asViolation(err)
-		}
-		if c.Owner == "" {
-			owner, err := r.table.Owner(ctx, r.in.Connection)
-			if err == nil && owner != r.in.User {
-				return c, violation{monitor.ConnectionOwner}
-			}
-			if err != nil && !errors.Is(err, chat.ErrNotFound) {
-				return c, err
-			}
-			c.Owner = chat.OwnerHash(r.in.User.Hash())
-		}
-		return c, nil
+		return c, asViolation(err)
 	})
 }
 

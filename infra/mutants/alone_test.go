@@ -47,8 +47,6 @@ func UserOf(key string) (chat.User, error) { return principal.FromKey(key) }
 				{"functions/message/connection.go", `return c, r.missing(ctx)`, `return c, nil`},
 				{"shared/lasthop/send.go", `if r.connection.ID != id {`, `if r.connection.ID == "-" {`},
 				{"shared/lasthop/record.go", `u.IsZero() || c.Owner != chat.OwnerHash(u.Hash())`, `u.IsZero()`},
-				{"functions/message/connection.go", `if err == nil && owner != r.in.User {`,
-					`if err == nil && owner.IsZero() {`},
 			},
 		},
 		{

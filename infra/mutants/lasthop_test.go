@@ -226,8 +226,8 @@ func violationGuards() []guard {
 		{
 			name: "violations: a missing record is not recorded", row: "E2", file: "functions/message/connection.go",
 			test: "./functions/message TestFrame_MissingRecordIsNoViolation",
-			from: `if err == nil && owner != r.in.User {`,
-			to:   `if (err == nil || errors.Is(err, chat.ErrNotFound)) && owner != r.in.User {`,
+			from: "chat.ErrForeign):\n		return violation{monitor.ConnectionOwner}\n	case errors.Is(err, chat.ErrRep",
+			to:   "chat.ErrNotFound):\n		return violation{monitor.ConnectionOwner}\n	case errors.Is(err, chat.ErrRep",
 		},
 	}
 }

@@ -158,7 +158,7 @@ func doors() map[string]door {
 		"shared/gateway.ParseInbound": {only: []string{"functions/connect", "functions/disconnect",
 			"functions/message"}},
 		"shared/gateway.ParseTurn":        {only: []string{"functions/turn"}},
-		"shared/store.Table.Owner":        {only: []string{"functions/disconnect", "functions/message"}},
+		"shared/store.Table.Owner":        {only: []string{"functions/disconnect"}},
 		"shared/store.Table.Live":         {only: []string{"infra/cli/ops"}},
 		"shared/store.Table.Due":          {only: []string{"functions/sweep"}},
 		"shared/store.Table.LiveOf":       {only: []string{"functions/sweep"}},

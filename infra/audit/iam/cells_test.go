@@ -19,7 +19,7 @@ import (
 // own roles, U for turn and sweep with the user's role, S for sweep with its own role, O for operators.
 func callers() map[string]string {
 	return map[string]string{
-		"Table.For": "CDMU", "Table.Owner": "DM", "Table.Live": "SO", "Table.Due": "S", "Table.LiveOf": "S",
+		"Table.For": "CDMU", "Table.Owner": "D", "Table.Live": "SO", "Table.Due": "S", "Table.LiveOf": "S",
 		"Table.ForOperator": "O",
 		"Store.Connect":     "C", "Store.Disconnect": "DM", "Store.Connection": "M", "Store.Watch": "M",
 		"Store.Connections": "MU", "Store.Acknowledge": "M", "Store.RemoveConnection": "MU",
