@@ -124,8 +124,8 @@ func TestSweep_RunTimeLimit(t *testing.T) {
 	}
 }
 
-// residues returns, by the metric that reports it, functions that create one kind of residue and advance the clock
-// until sweep can find it.
+// residues returns a function for each kind of work that a dead worker leaves, by the metric that reports its repair.
+// The function leaves such work and advances the clock until sweep can find it.
 func residues() map[string]func(r *fixture, p person) {
 	return map[string]func(r *fixture, p person){
 		monitor.SweepResumed: func(r *fixture, p person) {

@@ -10,7 +10,8 @@ import (
 	"carrel/infra/template/templatetest"
 )
 
-// models prints, for each line "service operation", the flags that the AWS CLI makes of its model, or of its waiter's.
+// models reads lines "service operation" or "service wait condition" and prints the flags that the AWS CLI has for
+// each. The CLI derives them from the service's model.
 const models = `
 import sys
 import botocore.session

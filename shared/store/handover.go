@@ -51,7 +51,8 @@ func (l *Lease) HandOver(ctx context.Context) error {
 	return nil
 }
 
-// notHanded is the condition of a claim that counts an attempt. A run that was handed over is claimed with continued.
+// notHanded is a part of the condition of Claim, which counts an attempt: the run was not handed over. Only the claim
+// of continued takes a run that was.
 const notHanded = " AND (attribute_not_exists(#handed) OR #handed <> #fence)"
 
 // continued returns the claim of a run whose worker has handed it over: it counts no attempt.

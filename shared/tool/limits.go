@@ -68,5 +68,5 @@ func (t Tool) Repeats() Tool {
 	return t
 }
 
-// MayRepeat reports whether equal calls of a named tool in a row are useful: Tool.Repeats says so.
+// MayRepeat reports whether a tool was declared with Tool.Repeats.
 func (d *Dispatcher) MayRepeat(name string) bool { return d.tools[name].repeats }

@@ -42,8 +42,8 @@ func TestFault48_NoCapacity(t *testing.T) {
 	g.checkWindows(2, window, other, g.window())
 }
 
-// A worker is killed and its failure record is lost. For processes that start then, the clock is a minute ahead and the
-// run is due. Sweep finds it in the index, and another worker continues it.
+// A worker is killed and its failure record is lost. Processes that start afterwards have a clock that is a minute
+// ahead, so the run is due for them. Sweep finds it in the index, and another worker continues it.
 func TestFault49_FailureRecordLost(t *testing.T) {
 	campaign.Only(t, "it waits until sweep finds a due run")
 	g := newFaultEnv(t, stack.Config{Minute: time.Hour})

@@ -98,7 +98,7 @@ describe("an interrupt", () => {
     expect(open(world)).toBe("i1");
   });
 
-  it("is closed by a run without responses: it has expired", async () => {
+  it("is closed once a run without responses starts, because it has expired", async () => {
     const world = await interrupted("i1");
     world.socket.events(3, "r2", started("r2", "go on"), finished("r2"));
     expect(open(world)).toBe("");
