@@ -226,8 +226,8 @@ func violationGuards() []guard {
 		{
 			name: "violations: a missing record is not recorded", row: "E2", file: "functions/message/connection.go",
 			test: "./functions/message TestFrame_MissingRecordIsNoViolation",
-			from: "chat.ErrForeign):\n		return violation{monitor.ConnectionOwner}\n	case errors.Is(err, chat.ErrRep",
-			to:   "chat.ErrNotFound):\n		return violation{monitor.ConnectionOwner}\n	case errors.Is(err, chat.ErrRep",
+			from: "chat.ErrForeign):\n		return violation{monitor.ConnectionOwner}\n	case errors",
+			to:   "chat.ErrNotFound):\n		return violation{monitor.ConnectionOwner}\n	case errors",
 		},
 	}
 }
