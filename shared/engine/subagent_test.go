@@ -43,12 +43,15 @@ func TestAsk(t *testing.T) {
 
 // A worker dies at each of the records of the run in turn.
 func TestAsk_KilledAtEachEvent(t *testing.T) {
+	t.Attr("row", "D1: a worker's death is judged for each line")
+	t.Attr("row", "D2: the asking model reads no message of another line")
 	for n := 0; ; n++ {
 		g := newTeam(t)
 		if _, err := g.attempt(n); err == nil {
 			if n < 15 {
 				t.Fatalf("the run has %d records only", n)
 			}
+			t.Attr("figure", fmt.Sprintf("a run that asks two agents died after each of its %d events", n))
 			return
 		}
 		end, err := g.attempt(-1)
@@ -81,6 +84,7 @@ func TestAsk_KilledAgainAndAgain(t *testing.T) {
 
 // An agent without its grant is neither offered nor asked.
 func TestAsk_Grant(t *testing.T) {
+	t.Attr("row", "D2: an agent is offered and asked with its grant only")
 	g := newTeam(t)
 	g.asks[""][1].Grant = "actors"
 	end, err := g.attempt(-1)
@@ -109,6 +113,8 @@ func TestAsk_Grant(t *testing.T) {
 	if _, err := g.attempt(-1); err != nil || g.effects != 1 {
 		t.Errorf("with the grant the tool took effect %d times; %v", g.effects, err)
 	}
+	t.Attr("figure", fmt.Sprintf("without its grant the call of an agent was %s; with it, the agent's tool took effect "+
+		"%d times", outcome, g.effects))
 }
 
 // A failed agent fails its call, not the run.
@@ -139,6 +145,7 @@ func TestAsk_Failed(t *testing.T) {
 
 // Agents that wait for each other are limited in number.
 func TestAsk_Depth(t *testing.T) {
+	t.Attr("row", "D1: no more than four agents wait for each other")
 	g := newTeam(t)
 	self := []engine.Colleague{{Name: "talker"}}
 	g.asks = map[string][]engine.Colleague{"": self, "talker": self}
@@ -155,11 +162,13 @@ func TestAsk_Depth(t *testing.T) {
 	if n := len(g.seen["talker"]); n != 2*engine.MaxDepth {
 		t.Errorf("the agent's model was called %d times, want two calls for each of %d agents", n, engine.MaxDepth)
 	}
+	t.Attr("figure", fmt.Sprintf("an agent that always asks itself was asked %d times", len(g.seen["talker"])/2))
 }
 
 // A person is asked about a call of a sub-agent. The run with the response continues the agent's line, and makes the
 // call once, whichever worker dies when.
 func TestAsk_Interrupt(t *testing.T) {
+	t.Attr("row", "D1: an approved call of an asked agent is made once")
 	for dies := -1; ; dies++ {
 		g := newTeam(t)
 		g.minds["actor"] = func(r engine.Request) []engine.Delta {
@@ -201,6 +210,7 @@ func TestAsk_Interrupt(t *testing.T) {
 			t.Errorf("the approved call took effect %d times", g.effects)
 		}
 		if lived && dies >= 0 {
+			t.Attr("figure", fmt.Sprintf("the run that answers died after each of its %d events", dies))
 			return
 		}
 	}

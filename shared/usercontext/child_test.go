@@ -207,6 +207,7 @@ func TestClose_ConcurrentChild(t *testing.T) {
 
 // A child has no grant that its parent lacks, and its own children have no more than it.
 func TestChildWith(t *testing.T) {
+	t.Attr("row", "D2: a child has no grant that its parent lacks")
 	parent, err := usercontext.New(t.Context(), usercontext.Config{
 		User: chattest.User(t, "alice"), Thread: "t", Run: "r", Request: "q", Grants: []string{"books", "mail"},
 	})
@@ -227,6 +228,8 @@ func TestChildWith(t *testing.T) {
 	if got := grandchild.Grants(); !slices.Equal(got, []string{"books"}) {
 		t.Errorf("the grandchild has the grants %q", got)
 	}
+	t.Attr("figure", fmt.Sprintf("a child has %d of the 3 grants that it wants, a grandchild %d of 2",
+		len(child.Grants()), len(grandchild.Grants())))
 	if err := parent.Close(context.Background()); err != nil {
 		t.Error(err)
 	}

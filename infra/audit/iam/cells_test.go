@@ -42,6 +42,7 @@ func callers() map[string]string {
 		"Lease.Run": "U", "Lease.Input": "U", "Lease.Thread": "U", "Lease.Deleted": "U", "Lease.Expires": "U",
 		"Lease.Renew":          "U",
 		"Lease.PreviousEvents": "U", "Lease.CancelRequested": "U", "Lease.Append": "U", "Lease.SetStats": "U",
+		"Lease.Continues": "U", "Lease.MayHandOver": "U", "Lease.HandOver": "U",
 		"Lease.HasRecords": "U", "Lease.Unreadable": "U", "Lease.PrepareEnd": "U", "Lease.End": "U",
 	}
 }
