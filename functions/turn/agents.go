@@ -15,6 +15,7 @@ func (t *turn) agent(a agent.Agent, tools *tool.Dispatcher) engine.Agent {
 	return engine.Agent{
 		Name: a.Name, Models: a.Candidates, System: []engine.Part{{Text: a.Instructions, Stable: true}}, Tools: tools,
 		Settings: engine.Settings{Output: json.RawMessage(a.Output)}, Asks: t.colleagues(a.Agents),
+		Handoffs: t.colleagues(a.Handoffs),
 	}
 }
 
@@ -68,6 +69,26 @@ func (t *turn) opener(s start, registry *tool.Registry, run *tool.Dispatcher) fu
 		}
 		tools.CountPrevious(s.events)
 		return t.agent(a, tools), child, nil
+	}
+}
+
+// successor returns the function that makes an agent that takes over the run.
+func (t *turn) successor(s start, registry *tool.Registry, run *tool.Dispatcher) func(string) (engine.Agent, error) {
+	return func(name string) (engine.Agent, error) {
+		a, err := t.agents.Unchecked(name)
+		if err != nil {
+			return engine.Agent{}, err
+		}
+		names, err := registry.Match(a.Tools...)
+		if err != nil {
+			return engine.Agent{}, err
+		}
+		tools, err := run.For(t.uc, names)
+		if err != nil {
+			return engine.Agent{}, err
+		}
+		tools.CountPrevious(s.events)
+		return t.agent(a, tools), nil
 	}
 }
 

@@ -153,7 +153,8 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 	}
 	return engine.Config{
 		User: t.uc, Agent: t.agent(a, tools), Open: t.opener(s, all.registry, tools),
-		History: messages, Log: s.events, Pending: append(s.pending, resolved...),
+		Successor: t.successor(s, all.registry, tools),
+		History:   messages, Log: s.events, Pending: append(s.pending, resolved...),
 		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))

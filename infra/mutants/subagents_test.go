@@ -43,9 +43,43 @@ func subagentGuards() []guard {
 		closing`,
 		},
 		{
+			name: "subagents: outside text counts below too", file: "shared/engine/outside.go", row: "D4",
+			test: engine + "TestAsk_Outside",
+			from: `r.outside && !requested || r.tainted`, to: `r.outside && !requested`,
+		},
+		{
 			name: "subagents: an approved call of a line is made once", file: "shared/engine/subagent.go", row: "D1",
 			test: engine + "TestAsk_Interrupt",
 			from: `case len(p.Path) == 0 && !agui.HasResult(r.log, p.Call.ID):`, to: `case len(p.Path) == 0:`,
+		},
+	}
+}
+
+// handoffGuards keep a successor within the user's grants, a run with one agent at a time, and the person's texts apart
+// from a model's.
+func handoffGuards() []guard {
+	const engine = "./shared/engine "
+	return []guard{
+		{
+			name: "subagents: a question is not the person's text", file: "shared/engine/outside.go", row: "D4",
+			test: engine + "TestAsk_Outside",
+			from: `range r.said {`, to: `range r.c.History {
+		m.SubagentRunID = ""`,
+		},
+		{
+			name: "handoffs: a successor needs its grant", file: "shared/engine/handoff.go", row: "D2",
+			test: engine + "TestHandoff_Grant",
+			from: `	case !w.mayAsk(r.c.User):`, to: `	case w.Name == "":`,
+		},
+		{
+			name: "handoffs: of two the first counts", file: "shared/engine/handoff.go", row: "D1",
+			test: engine + "TestHandoff",
+			from: `		if p.MayHaveRun && handedOver(r.log) {`, to: `		if p.MayHaveRun && r.handoffs > 9 {`,
+		},
+		{
+			name: "handoffs: a worker that continues asks the successor", file: "shared/engine/run.go", row: "D1",
+			test: engine + "TestHandoff_Limit",
+			from: `range handoffsIn(c.Log) {`, to: `range handoffsIn(c.Log[:0]) {`,
 		},
 	}
 }

@@ -6,7 +6,8 @@ import "slices"
 func toolsGuards() []guard {
 	return slices.Concat(callGuards(), callLimitGuards(), auditedGuards(), apartGuards(), pairGuards(), answerGuards(),
 		approvalGuards(),
-		visibleGuards(), subagentGuards(), foreignToolGuards(), outsideGuards(), guardedGuards(), mcpGuards())
+		visibleGuards(), subagentGuards(), handoffGuards(), foreignToolGuards(), outsideGuards(), guardedGuards(),
+		mcpGuards())
 }
 
 func callGuards() []guard {

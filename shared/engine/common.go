@@ -9,20 +9,21 @@ import (
 
 // common is what the lines of one run share. They run concurrently.
 type common struct {
-	log   []agui.Event   // the run's events before this attempt, of all lines
-	said  []agui.Message // the thread's messages before this attempt, of all lines
-	sink  Sink
-	agent string // the name of the run's own agent
+	log  []agui.Event   // the run's events before this attempt, of all lines
+	said []agui.Message // the thread's messages before this attempt, of all lines
+	sink Sink
 
 	readying sync.Mutex // held by Config.Ready
 	logging  sync.Mutex // held by Config.Logf and Config.Failed
 
+	agent          string     // the name of the agent that answers the person; only the run's own line changes it
 	mu             sync.Mutex // held while the sink accepts events, so that open follows their order
 	randomID       func() string
 	open           agui.Open
 	usage          []agui.Usage
 	interrupts     []openInterrupt
 	interruptBytes int
+	handoffs       int // how often the run was handed over; only the run's own line uses it
 }
 
 // write gives events to the sink.

@@ -28,6 +28,7 @@ type Agent struct {
 	Settings Settings         // part of each request
 	Tools    *tool.Dispatcher // nil: the agent has no tools
 	Asks     []Colleague      // the agents that it may ask
+	Handoffs []Colleague      // the agents that may take over from it
 }
 
 // Config describes one run, or one attempt at it. The run's usage is counted in the user context. The caller must have
@@ -40,6 +41,9 @@ type Config struct {
 	// Open makes an agent that another one asks, for one line, with a child of the given user context. The engine
 	// closes the child. It may be called concurrently. It may be nil if no agent has Asks.
 	Open func(parent *usercontext.Context, line, name string) (Agent, *usercontext.Context, error)
+	// Successor makes an agent that takes over the run, with the run's user context. It may be nil if no agent has
+	// Handoffs.
+	Successor func(name string) (Agent, error)
 	// History has the thread's earlier messages, this run's input, and the messages of its previous attempts, oldest
 	// first, of all lines.
 	History []agui.Message
@@ -83,7 +87,10 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.User.Context(), func() { cancel(context.Cause(c.User.Context())) })()
-	r := newRun(ctx, c)
+	r, err := newRun(ctx, c)
+	if err != nil {
+		return agui.Event{}, fmt.Errorf("run an agent: %w", err)
+	}
 	end := r.guard(func() error { return r.loop(ctx) })
 	if errors.Is(end, ErrCancelled) {
 		executed(nil) // a cancel is not a failure

@@ -52,7 +52,7 @@ type callMetadata struct {
 func (r *run) newInterrupt(p PendingCall, q tool.Question) (agui.Interrupt, error) {
 	var about callMetadata
 	call := p.Call
-	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.agent
+	about.Carrel.RunID, about.Carrel.Agent = r.c.User.Run(), r.agentName()
 	about.Carrel.Path = r.path
 	about.Carrel.Tool, about.Carrel.Arguments = call.Function.Name,
 		string(visible.JSON([]byte(call.Function.Arguments)))

@@ -46,14 +46,19 @@ type run struct {
 }
 
 // newRun makes the state of the run's own line.
-func newRun(ctx context.Context, c Config) *run {
+func newRun(ctx context.Context, c Config) (*run, error) {
 	common := &common{log: c.Log, said: c.History, sink: c.Sink, randomID: c.NewID, agent: c.Agent.Name,
 		usage: agui.TokensOf(c.Log)}
 	for _, e := range c.Log {
 		common.open.Add(e)
 	}
 	c.History = agui.LineMessages(c.History, "")
-	return common.begin(ctx, c, "", nil)
+	for _, name := range handoffsIn(c.Log) {
+		if err := common.handOver(&c, name); err != nil {
+			return nil, err
+		}
+	}
+	return common.begin(ctx, c, "", nil), nil
 }
 
 // begin makes the state of a line. c.Pending are the calls that it makes first, and those of the lines below it.
@@ -92,6 +97,9 @@ func (r *run) loop(ctx context.Context) error {
 		return err
 	}
 	r.history = forModel(append(slices.Clone(r.c.History), results...))
+	if err := r.succeed(r.history, results); err != nil {
+		return err
+	}
 	r.outside = hasOutside(results)
 	for {
 		if ended, err := decide(r.marks); ended || err != nil {
@@ -106,6 +114,9 @@ func (r *run) loop(ctx context.Context) error {
 			return err
 		}
 		r.remember(answer, results)
+		if err := r.succeed([]agui.Message{answer.said()}, results); err != nil {
+			return err
+		}
 	}
 }
 
@@ -204,6 +215,7 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 		return nil, err
 	}
 	r.undecided = nil // calls has all of them
+	calls = r.decideHandoffs(calls)
 	tools, cancel := context.WithCancel(ctx)
 	waiting, reports := make([]chan called, len(calls)), make(chan agui.Event)
 	places := make(chan struct{}, maxParallel)

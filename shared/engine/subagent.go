@@ -23,11 +23,8 @@ type Colleague struct {
 	Grant             string // the grant that the user needs; "" opens the agent to every user
 }
 
-// The prefixes of the names of tools that ask another agent, and of tools that hand the conversation over to one.
-const (
-	AskPrefix     = "ask_"
-	HandoffPrefix = "to_"
-)
+// AskPrefix begins the names of the tools that ask another agent.
+const AskPrefix = "ask_"
 
 // MaxDepth is how many agents may wait for each other's answers, the run's own agent not counted.
 const MaxDepth = 4
@@ -55,6 +52,7 @@ func (r *run) specs() (all []tool.Spec) {
 				Description: "Asks another agent and returns its answer. " + w.Description})
 		}
 	}
+	all = append(all, r.handoffSpecs()...)
 	slices.SortFunc(all, func(a, b tool.Spec) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -242,5 +244,57 @@ func TestAsk_Cancelled(t *testing.T) {
 	}
 	if started == 0 || started != stopped {
 		t.Errorf("%d lines began and %d were stopped\n%s", started, stopped, list(g.log))
+	}
+}
+
+// outsideText returns the tool "look", whose results are text from outside of the deployment.
+func outsideText(t *testing.T) tool.Tool {
+	t.Helper()
+	look, err := tool.Define("look", "", "all", func(context.Context, input) (string, error) { return "planted", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return look.ReadOnly().Outside()
+}
+
+// visit returns the tool "visit", which asks a person after text from outside, unless the person wrote the address.
+func visit(t *testing.T) tool.Tool {
+	t.Helper()
+	made, err := tool.Define("visit", "", "all", func(context.Context, input) (string, error) { return "visited", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.ReadOnly().AskOutside(func(args json.RawMessage, before tool.Conversation) string {
+		var in input
+		if json.Unmarshal(args, &in) == nil && before.Wrote(in.Say) {
+			return ""
+		}
+		return "Visit it?"
+	})
+}
+
+// A text from outside that the asking agent has read counts for the asked agent too, and the question of the asking
+// agent's model is not what a person wrote.
+func TestAsk_Outside(t *testing.T) {
+	for looks, want := range map[bool]agui.OutcomeType{false: agui.OutcomeSuccess, true: agui.OutcomeInterrupt} {
+		g := newTeam(t)
+		g.minds[""] = func(r engine.Request) []engine.Delta {
+			switch got := resultsIn(r); {
+			case len(got) == 0 && looks:
+				return []engine.Delta{start("look"), args(`{"say":"x"}`), stop(engine.StopTools)}
+			case len(got) == 0 || len(got) == 1 && looks:
+				return append(asks("actor", "visit evil.example"), stop(engine.StopTools))
+			}
+			return []engine.Delta{text("done"), stop(engine.StopEnd)}
+		}
+		g.minds["actor"] = func(r engine.Request) []engine.Delta {
+			if len(resultsIn(r)) > 0 {
+				return []engine.Delta{text("I was there"), stop(engine.StopEnd)}
+			}
+			return []engine.Delta{start("visit"), args(`{"say":"evil.example"}`), stop(engine.StopTools)}
+		}
+		if end, err := g.attempt(-1); err != nil || end.Outcome == nil || end.Outcome.Type != want {
+			t.Errorf("with text from outside (%t): %+v, %v, want %s\n%s", looks, end.Outcome, err, want, list(g.log))
+		}
 	}
 }

@@ -50,6 +50,7 @@ type team struct {
 	t       *testing.T
 	minds   map[string]mind // by the agent's name; "" is the run's own
 	asks    map[string][]engine.Colleague
+	hands   map[string][]engine.Colleague
 	grants  []string
 	tools   *tool.Registry
 	mu      sync.Mutex
@@ -83,7 +84,7 @@ func newTeam(t *testing.T) *team {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.tools, err = tool.NewRegistry(act, careful.AskFirst("Really?")); err != nil {
+	if g.tools, err = tool.NewRegistry(act, careful.AskFirst("Really?"), outsideText(t), visit(t)); err != nil {
 		t.Fatal(err)
 	}
 	g.minds = map[string]mind{
@@ -114,7 +115,7 @@ func (g *team) agent(name string, d *tool.Dispatcher) engine.Agent {
 		g.mu.Unlock()
 		return g.minds[name](r)
 	})
-	return engine.Agent{Name: name, Models: only(m), Tools: d, Asks: g.asks[name]}
+	return engine.Agent{Name: name, Models: only(m), Tools: d, Asks: g.asks[name], Handoffs: g.hands[name]}
 }
 
 // attempt makes one attempt at the run. The worker dies when it writes the record after so many; -1: it lives.
@@ -127,7 +128,7 @@ func (g *team) attempt(dies int, pending ...engine.PendingCall) (agui.Event, err
 		g.t.Fatal(err)
 	}
 	g.uc = uc
-	root, err := tool.NewDispatcher(uc, g.tools, []string{"act", "careful"})
+	root, err := tool.NewDispatcher(uc, g.tools, g.tools.Names())
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -151,13 +152,13 @@ func (g *team) attempt(dies int, pending ...engine.PendingCall) (agui.Event, err
 	history := append([]agui.Message{{ID: "u1", Role: agui.RoleUser, Content: "hello"}}, g.earlier...)
 	end, err := engine.Run(uc.Context(), engine.Config{
 		User: uc, Agent: g.agent("", root), Sink: out, Log: g.log, History: append(history, f.Messages()...),
-		Pending: pending,
+		Pending: pending, Successor: func(name string) (engine.Agent, error) { return g.agent(name, root), nil },
 		Open: func(parent *usercontext.Context, line, name string) (engine.Agent, *usercontext.Context, error) {
 			child, err := parent.ChildWith(line, []string{"all"})
 			if err != nil {
 				return engine.Agent{}, nil, err
 			}
-			d, err := root.For(child, []string{"act", "careful"})
+			d, err := root.For(child, g.tools.Names())
 			return g.agent(name, d), child, err
 		},
 	})
