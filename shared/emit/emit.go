@@ -43,8 +43,8 @@ type Config struct {
 	Violation func(chat.ConnectionID)
 }
 
-// Emitter is the emitter of one run. Emit, Sync, Drain and Finish are for one goroutine at a time; Broadcast may be
-// called beside them.
+// Emitter is the emitter of one run. Emit, Sync and Broadcast may be called concurrently, because agents of a run work
+// at the same time. Drain and Finish are for one goroutine, after the last Emit.
 type Emitter struct {
 	c          Config
 	ctx        context.Context // ends with the invocation or with close

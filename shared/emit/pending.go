@@ -79,7 +79,8 @@ func (w *pending) room(events ...sized) bool {
 	return w.size == 0 || size <= maxRecord
 }
 
-// add adds an event. If it and the last pending event are deltas of the same message or call, it joins them.
+// add adds an event. If it and the last pending event of its line are deltas of the same message or call, it joins
+// them. Lines of sub-agents alternate, so the deltas of other lines may be in between.
 func (w *pending) add(p sized) {
 	w.size += p.size
 	if agui.Deferrable(p.event) {
@@ -87,11 +88,15 @@ func (w *pending) add(p sized) {
 	} else {
 		w.urgent = true
 	}
-	if n := len(w.events); n > 0 && len(w.events[n-1].Delta)+len(p.event.Delta) <= maxDelta {
-		if joined, ok := agui.Join(w.events[n-1], p.event); ok {
-			w.events[n-1] = joined
+	for i := len(w.events) - 1; i >= 0 && agui.Deferrable(w.events[i]); i-- {
+		if w.events[i].SubagentRunID != p.event.SubagentRunID {
+			continue
+		}
+		if joined, ok := agui.Join(w.events[i], p.event); ok && len(joined.Delta) <= maxDelta {
+			w.events[i] = joined
 			return
 		}
+		break
 	}
 	w.events = append(w.events, p.event)
 }

@@ -12,9 +12,10 @@ import (
 	"carrel/shared/usercontext"
 )
 
-// Sink receives a run's events in order. The events of one Emit enter the same record of the log, so that a worker's
-// death cannot separate them. Emit may block (backpressure), and must not keep the slice. An error of Emit ends the
-// run, because the log accepts no more events. Sync returns when all emitted events are durable.
+// Sink receives a run's events in order. Emit is called by one goroutine at a time, and Sync may be called beside it.
+// The events of one Emit enter the same record of the log, so that a worker's death cannot separate them. Emit may
+// block (backpressure), and must not keep the slice. An error of Emit ends the run, because the log accepts no more
+// events. Sync returns when all emitted events are durable.
 type Sink interface {
 	Emit(ctx context.Context, events ...agui.Event) error
 	Sync(ctx context.Context) error
