@@ -43,7 +43,7 @@ func subagentGuards() []guard {
 		closing`,
 		},
 		{
-			name: "subagents: outside text counts below too", file: "shared/engine/outside.go", row: "D4",
+			name: "subagents: outside text counts below too", file: "shared/engine/outside.go",
 			test: engine + "TestAsk_Outside",
 			from: `r.outside && !requested || r.tainted`, to: `r.outside && !requested`,
 		},
@@ -61,23 +61,23 @@ func handoffGuards() []guard {
 	const engine = "./shared/engine "
 	return []guard{
 		{
-			name: "subagents: a question is not the person's text", file: "shared/engine/outside.go", row: "D4",
+			name: "subagents: a question is not the person's text", file: "shared/engine/outside.go",
 			test: engine + "TestAsk_Outside",
 			from: `range r.said {`, to: `range r.c.History {
 		m.SubagentRunID = ""`,
 		},
 		{
-			name: "handoffs: a successor needs its grant", file: "shared/engine/handoff.go", row: "D2",
+			name: "handoffs: a successor needs its grant", file: "shared/engine/handoff.go",
 			test: engine + "TestHandoff_Grant",
 			from: `	case !w.mayAsk(r.c.User):`, to: `	case w.Name == "":`,
 		},
 		{
-			name: "handoffs: of two the first counts", file: "shared/engine/handoff.go", row: "D1",
+			name: "handoffs: of two the first counts", file: "shared/engine/handoff.go",
 			test: engine + "TestHandoff",
 			from: `		if p.MayHaveRun && handedOver(r.log) {`, to: `		if p.MayHaveRun && r.handoffs > 9 {`,
 		},
 		{
-			name: "handoffs: a worker that continues asks the successor", file: "shared/engine/run.go", row: "D1",
+			name: "handoffs: a worker that continues asks the successor", file: "shared/engine/run.go",
 			test: engine + "TestHandoff_Limit",
 			from: `range handoffsIn(c.Log) {`, to: `range handoffsIn(c.Log[:0]) {`,
 		},

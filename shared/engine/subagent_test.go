@@ -115,7 +115,7 @@ func TestAsk_Grant(t *testing.T) {
 	if _, err := g.attempt(-1); err != nil || g.effects != 1 {
 		t.Errorf("with the grant the tool took effect %d times; %v", g.effects, err)
 	}
-	t.Attr("figure", fmt.Sprintf("without its grant the call of an agent was %s; with it, the agent's tool took effect "+
+	t.Attr("figure", fmt.Sprintf("without its grant the call of an agent was %s; with it, its tool took effect "+
 		"%d times", outcome, g.effects))
 }
 
