@@ -74,7 +74,7 @@ func handoffGuards() []guard {
 		{
 			name: "handoffs: of two the first counts", file: "shared/engine/handoff.go",
 			test: engine + "TestHandoff",
-			from: `		if p.MayHaveRun && handedOver(r.log) {`, to: `		if p.MayHaveRun && r.handoffs > 9 {`,
+			from: `		if p.MayHaveRun && tookOver(r.log) {`, to: `		if p.MayHaveRun && r.handoffs > 9 {`,
 		},
 		{
 			name: "handoffs: a worker that continues asks the successor", file: "shared/engine/run.go",

@@ -44,7 +44,7 @@ func (r *run) decideHandoffs(calls []PendingCall) []PendingCall {
 		if !ok || p.Result != nil || r.line != "" {
 			continue
 		}
-		if p.MayHaveRun && handedOver(r.log) { // by another call of the answer, before the worker died
+		if p.MayHaveRun && tookOver(r.log) { // by another call of the answer, before the worker died
 			result := r.handoff(Colleague{Name: name}, true)
 			calls[i].Result = &result
 			continue
@@ -131,8 +131,8 @@ func (s *common) agentName() string {
 	return s.agent
 }
 
-// handedOver reports whether a call of the last whole answer in a log has handed the conversation over.
-func handedOver(log []agui.Event) bool {
+// tookOver reports whether a call of the last whole answer in a log has handed the conversation over.
+func tookOver(log []agui.Event) bool {
 	last := 0
 	for i, e := range log {
 		if _, ok := agui.AnswerOf(e); ok && e.SubagentRunID == "" {
