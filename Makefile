@@ -123,10 +123,9 @@ verify-model: ## check a model against its real provider: make verify-model MODE
 meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
 	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
 
-# Peers are installed in .carrel/bench/peers by the first run; QUICK=1 installs none. BENCH is a part of a benchmark's name.
+# Peers are installed in .carrel/bench/peers by the first run; QUICK=1 installs none. BENCH begins the name of a benchmark.
 bench: $(ENGINE) ## Carrel beside its peers, with targets: one table, and raw lines in .carrel/bench (QUICK=1, BENCH=); docs/performance.md
-	@set -o pipefail; export CARREL_BENCH=$(CURDIR)/.carrel/bench/$$(date +%Y-%m-%dT%H-%M-%S) CARREL_BENCH_QUICK=$(QUICK); mkdir -p $$CARREL_BENCH; \
-	  go test -count=1 -timeout 120m -v -run '^TestBench$(BENCH)' ./infra/bench | grep --line-buffered -v '^=== '
+	@CARREL_BENCH=$(CURDIR)/.carrel/bench/$$(date +%Y-%m-%dT%H-%M-%S) CARREL_BENCH_QUICK=$(QUICK) infra/bench/run '$(BENCH)'
 
 # The checks start stacks of their own. Their tools are installed first; a check whose tool is missing counts as not run.
 audit: $(ENGINE) $(WEB) .carrel/sam/bin/sam ## the isolation audit: the scorecard, in ≤ 10 min (QUICK=1, FULL=1, ROWS=C5); docs/audit.md
