@@ -29,3 +29,22 @@ it("shows what an asked agent does under the call that asked it: live, after a r
   expect(recited).toContain("ask_mathematician");
   expect(recited).not.toContain("calls: calculator");
 });
+
+it("asks the person for an asked agent, and continues that agent with the answer", async () => {
+  const alice = await open();
+  const script = '/call ask {"question":"How many?","choices":["two","three"]}\n/say I know now.';
+  await alice.send(`/call ask_mathematician ${JSON.stringify({ question: script })}\n/say Asked.`);
+  const card = alice.page.getByRole("region", { name: "The agent asks" });
+  await card.getByText("How many?", { exact: true }).waitFor();
+  await card.getByLabel("Answer", { exact: true }).selectOption("three");
+  await card.getByRole("button", { name: "Answer" }).click();
+  await alice.answers.getByText("Asked.", { exact: true }).waitFor();
+  await alice.quiet();
+  const agent = alice.page.getByRole("group", { name: "Agent mathematician" });
+  expect(await agent.count()).toBe(1);
+  await agent.locator("summary").first().click();
+  await agent.getByText("I know now.", { exact: true }).waitFor();
+  expect(await agent.locator("summary").first().textContent()).toMatch(/mathematician\s+done/);
+  await agent.getByRole("group", { name: "Tool call ask" }).locator("summary").click();
+  await agent.getByLabel("Result").getByText("three").waitFor();
+});
