@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"carrel/infra/cli/deployed"
 	"carrel/infra/local/endpoints"
 	"carrel/shared/awsenv"
@@ -40,16 +42,16 @@ func open(ctx context.Context, o options, w world) (place, error) {
 				o.stack)
 		}
 	}
-	return table(getenv, name, issuer)
-}
-
-func table(getenv awsenv.Getenv, name, issuer string) (place, error) {
 	c, err := awsenv.Config(getenv)
 	if err != nil {
 		return place{}, err
 	}
-	// What the deployment's limits are is not known here, and nothing here depends on them.
-	return place{store.New(store.NewClient(c), store.Config{Name: name}), issuer}, nil
+	return table(c, name, issuer), nil
+}
+
+// table returns a place with the table. Its limits are unknown, and nothing in this program depends on them.
+func table(c aws.Config, name, issuer string) place {
+	return place{store.New(store.NewClient(c), store.Config{Name: name}), issuer}
 }
 
 // openLocal is the table of the local stack.
@@ -62,7 +64,13 @@ func openLocal(o options, w world) (place, error) {
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": endpoints.OperatorKey, "AWS_SECRET_ACCESS_KEY": e.OperatorSecret,
 		"AWS_ENDPOINT_URL_DYNAMODB": e.DynamoDB,
 	}
-	return table(func(name string) string { return local[name] }, e.Table, cmp.Or(o.issuer, e.Issuer))
+	c, err := awsenv.Config(func(name string) string { return local[name] })
+	if err != nil {
+		return place{}, err
+	}
+	// A request to a stack that was killed fails at once: list makes 16 requests, and their retries would take 12 s.
+	c.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	return table(c, e.Table, cmp.Or(o.issuer, e.Issuer)), nil
 }
 
 // awsEnvironment is the environment with the credentials that are in it, or what the AWS CLI makes of its
