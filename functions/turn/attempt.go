@@ -23,7 +23,8 @@ type start struct {
 }
 
 // begin writes the attempt's first record. Nothing else happens before that record is in the log. If a previous attempt
-// has written another record in the meantime, begin computes the first record again.
+// has written another record in the meantime, begin computes the first record again. A worker that continues a run
+// that was handed over has no first record.
 func (t *turn) begin(ctx context.Context) (start, error) {
 	var s start
 	var seq chat.Seq
@@ -32,15 +33,24 @@ func (t *turn) begin(ctx context.Context) (start, error) {
 		if s, err = t.start(at); err != nil {
 			return err
 		}
-		seq, err = t.lease.Append(ctx, s.first)
+		if len(s.first) > 0 {
+			seq, err = t.lease.Append(ctx, s.first)
+		}
 		return err
 	})
 	if err != nil {
 		return s, err
 	}
+	previous := s.events[:len(s.events)-len(s.first)]
+	if t.lease.Continues() && len(previous) > 0 {
+		t.uc.Count(agui.RunStats(previous))
+		t.log.InfoContext(ctx, "continue a run that was handed over", "handOvers", t.lease.Run().HandOvers,
+			"events", len(previous), "pending", len(s.pending))
+		return s, nil
+	}
 	t.emitter.Deliver(seq, s.first, row(t.lease.Thread(), chat.ThreadRunning))
 	t.measureBegin()
-	if previous := s.events[:len(s.events)-len(s.first)]; len(previous) > 0 {
+	if len(previous) > 0 {
 		t.uc.Count(agui.RunStats(previous))
 		t.monitor.Count(monitor.RunsDied, 1)
 		t.log.WarnContext(ctx, "continue a run whose worker died", "attempt", t.lease.Run().Attempts,
@@ -62,7 +72,11 @@ func (t *turn) start(at time.Time) (start, error) {
 			return s, err
 		}
 		s.first, open = agui.CloseAttempt(previous)
-		s.first = append(s.first, agui.Event{Type: agui.Custom, Name: agui.CustomAttempt, Value: value})
+		if t.lease.Continues() {
+			s.first = nil // nothing is left open
+		} else {
+			s.first = append(s.first, agui.Event{Type: agui.Custom, Name: agui.CustomAttempt, Value: value})
+		}
 		for i := range s.first {
 			s.first[i].Timestamp = at.UnixMilli()
 		}

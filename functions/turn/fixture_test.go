@@ -298,7 +298,10 @@ func agentsOf(t *testing.T, all ...agent.Agent) *agent.Registry {
 	var tools []string
 	models := map[string][]engine.Candidate{}
 	for i, a := range all {
-		a.Grant, a.Default, a.Agents = agent.Open, i == 0, nil
+		a.Grant, a.Default = agent.Open, i == 0
+		a.Agents = slices.DeleteFunc(slices.Clone(a.Agents), func(name string) bool {
+			return !slices.ContainsFunc(all, func(other agent.Agent) bool { return other.Name == name })
+		})
 		definitions, tools = append(definitions, a.Definition), append(tools, a.Tools...)
 		models[a.Name] = a.Candidates
 	}

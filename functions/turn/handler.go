@@ -45,6 +45,7 @@ type handler struct {
 	now     func() time.Time
 	after   func(time.Duration) <-chan time.Time
 	tenancy gateway.Tenancy
+	works   time.Duration // how long one invocation works on a run; 0: usercontext.MaxRunTime
 }
 
 // Handle is the Lambda handler. It returns nil at once for a repeated event, for a run that another worker has leased,
@@ -113,6 +114,8 @@ func (t *turn) open(ctx context.Context, request string) error {
 	if started := t.lease.Run().Started; !started.IsZero() {
 		left -= t.now().Sub(started)
 	}
+	t.handOver = t.planHandOver(ctx, left)
+	limits.RunTime = min(limits.RunTime, usercontext.MaxRunTime)
 	work, stop := context.WithTimeoutCause(ctx, left, usercontext.ErrTimeLimit)
 	if deadline, ok := ctx.Deadline(); ok {
 		limited, stopDeadline := context.WithDeadlineCause(work, deadline.Add(-reserve), usercontext.ErrTimeLimit)

@@ -57,6 +57,7 @@ func build(env *boot.Env) *handler {
 		now:     now,
 		after:   time.After,
 		tenancy: tenancy,
+		works:   env.Invocation(),
 	}
 }
 

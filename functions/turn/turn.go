@@ -33,13 +33,15 @@ const (
 // turn is one claimed run in one invocation.
 type turn struct {
 	*handler
-	user    chat.User
-	store   *store.Store
-	lease   *store.Lease
-	uc      *usercontext.Context
-	stop    context.CancelFunc // ends the time in which the run may work
-	emitter *emit.Emitter
-	log     *slog.Logger
+	user  chat.User
+	store *store.Store
+	lease *store.Lease
+	uc    *usercontext.Context
+	stop  context.CancelFunc // ends the time in which the run may work
+	// handOver says whether the run was handed over to this invocation, and when another one has to continue it
+	handOver engine.HandOver
+	emitter  *emit.Emitter
+	log      *slog.Logger
 }
 
 // execute works on the run and ends it. It returns chat.ErrLeaseLost if another worker has taken over the run.
@@ -60,6 +62,9 @@ func (t *turn) execute(ctx context.Context) error {
 	}
 	t.emitter = emitter
 	last, err := t.attempt(ctx)
+	if errors.Is(err, engine.ErrHandOver) {
+		return t.giveOver(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -155,7 +160,7 @@ func (t *turn) prepare(ctx context.Context, s start, h history) (engine.Config, 
 		User: t.uc, Agent: t.agent(a, tools), Open: t.opener(s, all.registry, tools),
 		Successor: t.successor(s, all.registry, tools),
 		History:   messages, Log: s.events, Pending: append(s.pending, resolved...),
-		Sink: t.emitter, Ready: t.ready, Failed: t.modelFailed,
+		Sink: t.emitter, HandOver: t.handOver, Ready: t.ready, Failed: t.modelFailed,
 		Logf: func(format string, args ...any) {
 			t.log.WarnContext(ctx, "run the engine", "err", fmt.Errorf(format, args...))
 		},

@@ -289,8 +289,8 @@ func takeOver(t *testing.T, noticed time.Duration) {
 	}
 }
 
-// Lambda ends an invocation without notice, so the run must have ended before.
-func TestTurn_EndsBeforeInvocationDeadline(t *testing.T) {
+// Lambda ends an invocation without notice, so the run must have been handed over before.
+func TestTurn_HandsOverBeforeInvocationDeadline(t *testing.T) {
 	model := stall{make(chan struct{})}
 	r := newFixture(t, model)
 	r.admit(t, "r1", "hello")
@@ -300,9 +300,12 @@ func TestTurn_EndsBeforeInvocationDeadline(t *testing.T) {
 	if err := r.Handle(ctx, event); err != nil {
 		t.Fatal(err)
 	}
-	log := r.events(t)
-	if last := log[len(log)-1]; last.Code != engine.CodeTimeLimit || ctx.Err() != nil {
-		t.Errorf("the last event is %+v", last)
+	run, err := r.store.Run(t.Context(), "r1")
+	if err != nil || !run.HandedOver || ctx.Err() != nil {
+		t.Errorf("the run is %+v, %v", run, err)
+	}
+	if got := r.edge.Invoked(); len(got) != 1 || got[0].Run != "r1" {
+		t.Errorf("invoked %v", got)
 	}
 }
 

@@ -47,3 +47,25 @@ func handOverGuards() []guard {
 		},
 	}
 }
+
+// handOverWorkGuards are the rules of the work of a worker that hands a run over.
+func handOverWorkGuards() []guard {
+	return []guard{
+		{
+			name: "hand-over: a call that was not made is made", file: "shared/engine/handover.go",
+			from: `pending[i].MayHaveRun && !h.Continues`, to: `pending[i].MayHaveRun`,
+			test: "./functions/turn TestTurn_HandOver",
+		},
+		{
+			name: "hand-over: before calls that do not fit", file: "shared/engine/run.go",
+			from: `if r.mustHandOver(r.callsTime(a.calls)) {`, to: `if r.mustHandOver(0) {`,
+			test: "./shared/engine TestRun_HandOver",
+		},
+		{
+			name: "hand-over: an answer that takes too long is closed", file: "shared/engine/policy.go",
+			from: `	defer r.closeInTime(cancel)()
+`, to: ``,
+			test: "./shared/engine TestRun_HandOver",
+		},
+	}
+}

@@ -40,7 +40,7 @@ func guards() []guard {
 		storeGuards(), deliveryGuards(), faultGuards(), soakGuards(), viewGuards(), iamGuards(), decisionGuards(),
 		lockGuards(), ownerGuards(),
 		auditGuards(), lastHopGuards(), typeGuards(), toolsGuards(), modelGuards(),
-		outputGuards(), handOverGuards(), suitesGuards(), attackerGuards(),
+		outputGuards(), handOverGuards(), handOverWorkGuards(), suitesGuards(), attackerGuards(),
 		signInGuards(),
 		idGuards(), headerGuards(), agentGuards(), sessionGuards(), endedGuards(), evictionGuards(), frameRateGuards(),
 		repeatGuards(),

@@ -129,7 +129,7 @@ func TestLimits(t *testing.T) {
 	equal(t, r, "{Ref:TokensPerDay}", "MessageFunction", "Properties", "Environment", "Variables", "TOKENS_PER_DAY")
 	equal(t, r, "{Ref:RunTokens}", "TurnFunction", "Properties", "Environment", "Variables", "RUN_TOKENS")
 	if timeout := at(r, "TurnFunction", "Properties", "Timeout"); timeout != float64(900) {
-		t.Errorf("turn lives for %v s; a run may take 840 and wants some to be ended", timeout)
+		t.Errorf("turn lives for %v s; it works on a run for 840", timeout)
 	}
 	t.Attr("figure", fmt.Sprintf("%d limits, the same for %d functions", limits, functions))
 }

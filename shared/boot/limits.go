@@ -22,11 +22,16 @@ func (e *Env) Limits() chat.Limits {
 	l.Attempts = e.number("RUN_ATTEMPTS", 1, 10, l.Attempts)
 	l.DayTokens = e.number("TOKENS_PER_DAY", 0, 1_000_000_000_000, l.DayTokens)
 	l.Tokens = e.number("RUN_TOKENS", 0, 1_000_000_000, l.Tokens)
-	// a Lambda invocation lasts at most 15 minutes
-	seconds := e.number("RUN_SECONDS", 10, 840, int(l.RunTime/time.Second))
+	seconds := e.number("RUN_SECONDS", 10, 3600, int(l.RunTime/time.Second))
 	l.RunTime = time.Duration(seconds) * time.Second
 	l.Retention = time.Duration(e.number("EVENT_DAYS", 1, 3650, int(l.Retention/day))) * day
 	return l
+}
+
+// Invocation returns how long one invocation of turn works on a run before it hands the run over, from
+// INVOCATION_SECONDS. Only tests set it. 0: it is not set.
+func (e *Env) Invocation() time.Duration {
+	return time.Duration(e.number("INVOCATION_SECONDS", 5, 840, 0)) * time.Second
 }
 
 // number returns a variable that must be a whole number from low to high, or the default value if it is not set.

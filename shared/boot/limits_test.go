@@ -31,7 +31,7 @@ func TestLimits_OutOfRange(t *testing.T) {
 	for name, allowed := range map[string]string{
 		"RUNS_PER_USER": "from 1 to 100", "QUEUED_PER_USER": "from 1 to 200", "RUN_BURST": "from 1 to 1000000",
 		"RUNS_PER_HOUR": "from 1 to 1000000", "FRAME_BURST": "from 1 to 1000000", "FRAMES_PER_SECOND": "from 1 to 1000",
-		"RUN_SECONDS": "from 10 to 840", "RUN_ATTEMPTS": "from 1 to 10",
+		"RUN_SECONDS": "from 10 to 3600", "RUN_ATTEMPTS": "from 1 to 10",
 		"EVENT_DAYS": "from 1 to 3650",
 	} {
 		for _, bad := range []string{"0", "-1", "1000001", "1.5", "five", " 5", "1e3", "10s"} {

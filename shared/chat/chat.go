@@ -93,7 +93,7 @@ type Limits struct {
 	FrameBurst  int           // frames of a user that one process accepts at once after a pause
 	FrameRate   int           // frames per second of a user that one process accepts in the long run
 	Attempts    int           // turns that may work on one run
-	RunTime     time.Duration // of one run, at most 14 minutes
+	RunTime     time.Duration // of one run, at most one hour
 	ModelCalls  int           // model calls of one run
 	ToolCalls   int           // tool calls of one run
 	Events      int           // events of one run

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"carrel/shared/agui"
 )
@@ -15,6 +16,8 @@ type common struct {
 
 	readying sync.Mutex // held by Config.Ready
 	logging  sync.Mutex // held by Config.Logf and Config.Failed
+
+	worked atomic.Bool // this worker has made the pending calls or a model call of a line
 
 	agent          string     // the name of the agent that answers the person; only the run's own line changes it
 	mu             sync.Mutex // held while the sink accepts events, so that open follows their order

@@ -54,7 +54,8 @@ type Config struct {
 	Sink    Sink
 	// Ready is called before each model call and each round of tool calls. Its error ends the run as a Sink's error
 	// does.
-	Ready func(ctx context.Context) error
+	Ready    func(ctx context.Context) error
+	HandOver HandOver
 	// Failed is called with each failure of a model's provider, for the operator: the model's name, the number of the
 	// try and the error. It may be nil.
 	Failed func(model string, try int, e *ModelError)
@@ -76,7 +77,8 @@ type Config struct {
 // that was cancelled with the cause ErrCancelled becomes the outcome cancelled.
 //
 // Run returns an error, and no terminal event, if nothing more can be written: the sink failed, the context's cause is
-// chat.ErrLeaseLost, c is incomplete, or the user context has carried a run before.
+// chat.ErrLeaseLost, c is incomplete, or the user context has carried a run before. It returns ErrHandOver if another
+// worker has to continue the run.
 func Run(ctx context.Context, c Config) (agui.Event, error) {
 	if c.User == nil || len(c.Models) == 0 || c.Models[0].Model == nil || c.Sink == nil {
 		return agui.Event{}, errors.New("run an agent: the user context, the model or the sink is missing")
@@ -93,6 +95,10 @@ func Run(ctx context.Context, c Config) (agui.Event, error) {
 		return agui.Event{}, fmt.Errorf("run an agent: %w", err)
 	}
 	end := r.guard(func() error { return r.loop(ctx) })
+	if errors.Is(end, ErrHandOver) {
+		executed(nil)
+		return agui.Event{}, ErrHandOver
+	}
 	if errors.Is(end, ErrCancelled) {
 		executed(nil) // a cancel is not a failure
 	} else {

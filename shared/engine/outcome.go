@@ -155,3 +155,16 @@ func nudge(marks []agui.Answer) []agui.Message {
 	}
 	return []agui.Message{{ID: NudgeID, Role: agui.RoleUser, Content: text}}
 }
+
+func toCall(c agui.ToolCall) tool.Call {
+	return tool.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments}
+}
+
+// about returns the metadata of a result, for clients. A successful result of an unedited call has none.
+func about(result tool.Result, edited bool) json.RawMessage {
+	marks := agui.Marks{Edited: edited, Outside: result.Outside}
+	if result.Outcome != tool.OK {
+		marks.Outcome = string(result.Outcome)
+	}
+	return marks.Metadata()
+}

@@ -51,6 +51,9 @@ func (r *run) askModel(ctx context.Context) (*answer, error) {
 		if err := r.ready(ctx); err != nil {
 			return nil, err
 		}
+		if r.mustHandOver(r.c.HandOver.Start) {
+			return nil, ErrHandOver
+		}
 		if !counted {
 			if r.c.User.Count(chat.RunStats{}).ModelCalls >= r.limits.ModelCalls {
 				return nil, limitReached(CodeModelCalls, "model calls", r.limits.ModelCalls)
@@ -58,10 +61,14 @@ func (r *run) askModel(ctx context.Context) (*answer, error) {
 			r.c.User.Count(chat.RunStats{ModelCalls: 1})
 		}
 		a, failed, err := s.stream(ctx)
+		if errors.Is(err, ErrHandOver) {
+			return nil, r.closeAnswer(a)
+		}
 		if err != nil {
 			return nil, err
 		}
 		if failed == nil {
+			r.worked.Store(true)
 			return a, a.finish()
 		}
 		counted = !a.begun()
@@ -87,6 +94,7 @@ func (s *asking) stream(ctx context.Context) (a *answer, failed *ModelError, err
 	}
 	life := time.AfterFunc(wait, func() { cancel(errStalled) })
 	defer life.Stop()
+	defer r.closeInTime(cancel)()
 	a = &answer{r: r, id: r.messageID(), model: model.Name, sent: request.Messages}
 	for delta, err := range model.Stream(call, request) {
 		life.Stop()
@@ -113,7 +121,8 @@ func (s *asking) stream(ctx context.Context) (a *answer, failed *ModelError, err
 	case ctx.Err() != nil:
 		return a, nil, stopped(ctx)
 	case call.Err() != nil:
-		return a, &ModelError{Kind: Cut, Cause: errStalled}, nil
+		failed, err = whatFailed(call, nil)
+		return a, failed, err
 	}
 	return a, &ModelError{Kind: Cut, Cause: errors.New("the stream ended without a stop")}, nil
 }
@@ -123,6 +132,9 @@ func (s *asking) stream(ctx context.Context) (a *answer, failed *ModelError, err
 func whatFailed(call context.Context, err error) (*ModelError, error) {
 	if errors.Is(context.Cause(call), errStalled) {
 		return &ModelError{Kind: Cut, Cause: errStalled}, nil
+	}
+	if errors.Is(context.Cause(call), ErrHandOver) {
+		return nil, ErrHandOver
 	}
 	var failed *ModelError
 	if errors.As(err, &failed) {

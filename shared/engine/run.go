@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -41,6 +40,7 @@ type run struct {
 	keep        map[string]string        // by message id, for answers of this run
 	continued   map[string][]PendingCall // by the call that asks an agent: the calls that the agent continues with
 	asked       bool                     // a person must respond before the line can go on
+	handing     bool                     // a line below has to be continued by another worker
 	outside     bool                     // the model has read a result of this run with text from outside
 	tainted     bool                     // the model that asked had read such a text
 }
@@ -69,6 +69,7 @@ func (s *common) begin(ctx context.Context, c Config, line string, path []string
 	r.model, r.trimmed = position(c.Models, r.marks), trimmedIn(r.marks)
 	r.streak = streakIn(own, r.mayRepeat)
 	r.c.Pending, r.continued = r.split(c.Pending)
+	c.HandOver.adjust(r.c.Pending)
 	for _, p := range r.c.Pending {
 		s.addCall(line, p.Call.ID)
 		r.undecided = append(r.undecided, p.Call)
@@ -96,6 +97,7 @@ func (r *run) loop(ctx context.Context) error {
 	if err != nil || r.asked {
 		return err
 	}
+	r.worked.CompareAndSwap(false, len(r.c.Pending) > 0)
 	r.history = forModel(append(slices.Clone(r.c.History), results...))
 	if err := r.succeed(r.history, results); err != nil {
 		return err
@@ -125,6 +127,9 @@ func (r *run) callAnswer(ctx context.Context, a *answer) ([]agui.Message, error)
 	mark := r.lastMark()
 	if len(a.calls) == 0 || mark.Rejected == agui.RejectedMalformed {
 		return nil, nil
+	}
+	if r.mustHandOver(r.callsTime(a.calls)) {
+		return nil, ErrHandOver
 	}
 	if r.c.User.Count(chat.RunStats{ToolCalls: len(a.calls)}).ToolCalls > r.limits.ToolCalls {
 		return nil, limitReached(CodeToolCalls, "tool calls", r.limits.ToolCalls)
@@ -250,6 +255,9 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 			messages = append(messages, m)
 		}
 	}
+	if r.handing { // all other calls have their results
+		return nil, ErrHandOver
+	}
 	if r.asked && ctx.Err() != nil {
 		return nil, stopped(ctx) // a stopped run asks no questions
 	}
@@ -260,12 +268,16 @@ func (r *run) callTools(ctx context.Context, calls []PendingCall) ([]agui.Messag
 type called struct {
 	tool.Result
 	suspended bool  // the call asked an agent, whose line a person's response continues
-	failed    error // nothing more can be written
+	failed    error // nothing more can be written, or ErrHandOver: another worker continues the line
 }
 
 // result emits the result of a call and returns its message. The message is zero if the call interrupts the run.
 func (r *run) result(p PendingCall, made called) (agui.Message, error) {
 	call, result := p.Call, made.Result
+	if errors.Is(made.failed, ErrHandOver) {
+		r.handing = true
+		return agui.Message{}, nil
+	}
 	if made.suspended || made.failed != nil {
 		r.asked = r.asked || made.suspended
 		return agui.Message{}, made.failed
@@ -322,19 +334,6 @@ func (r *run) useTool(ctx context.Context, p PendingCall, reports chan<- agui.Ev
 		r.c.Tools.RecordSkipped(call, p.Result.Outcome)
 	}
 	return *p.Result
-}
-
-func toCall(c agui.ToolCall) tool.Call {
-	return tool.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments}
-}
-
-// about returns the metadata of a result, for clients. A successful result of an unedited call has none.
-func about(result tool.Result, edited bool) json.RawMessage {
-	marks := agui.Marks{Edited: edited, Outside: result.Outside}
-	if result.Outcome != tool.OK {
-		marks.Outcome = string(result.Outcome)
-	}
-	return marks.Metadata()
 }
 
 // emit emits the next events in one record of the log, unless they exceed the run's limits. Deltas are counted as the

@@ -231,6 +231,9 @@ func (r *run) answerQuestion(ctx context.Context, who Colleague, parent string) 
 	if sink := (*sinkError)(nil); errors.As(end, &sink) {
 		return called{failed: sink}
 	}
+	if errors.Is(end, ErrHandOver) {
+		return called{failed: end}
+	}
 	if end == nil && r.asked {
 		return called{suspended: true}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	inputLife = 2 * time.Hour // of an input item; longer than a run is queued and runs, whose log keeps the messages
+	inputLife = 3 * time.Hour // of an input item; longer than a run is queued and runs, whose log keeps the messages
 
 	// writeUnit is the size of an item in bytes up to which a write costs one unit. claimedSize is how much RUN grows
 	// while it lives: by the attributes of a claim, and a cancel request.

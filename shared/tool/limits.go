@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"carrel/shared/usercontext"
 )
+
+// MaxCallTime is the longest time limit of one call. A call has to fit into one invocation of Lambda, because a call
+// that is cut leaves an unknown effect.
+const MaxCallTime = 10 * time.Minute
 
 // callTime is the default time limit of one call.
 const callTime = 30 * time.Second
@@ -26,8 +28,8 @@ func (l limits) check() error {
 	switch {
 	case l.calls < 1:
 		return fmt.Errorf("it may be called %d times in a run; want 1 or more", l.calls)
-	case l.time <= 0 || l.time > usercontext.MaxRunTime:
-		return fmt.Errorf("a call of it may take %v; want up to %v, the longest run", l.time, usercontext.MaxRunTime)
+	case l.time <= 0 || l.time > MaxCallTime:
+		return fmt.Errorf("a call of it may take %v; want up to %v", l.time, MaxCallTime)
 	case l.result < 1 || l.result > MaxResult:
 		return fmt.Errorf("its results may have %d bytes; want 1 to %d", l.result, MaxResult)
 	}
@@ -60,6 +62,9 @@ func (t Tool) result(o Outcome, text string) Result {
 	content, cut := bound(text, t.limits.result)
 	return Result{Outcome: o, Content: content, Outside: t.outside, cut: cut}
 }
+
+// CallTime returns how long one call of a named tool may take; 0 for a tool that the run does not have.
+func (d *Dispatcher) CallTime(name string) time.Duration { return d.tools[name].limits.time }
 
 // Repeats returns a copy of the tool of which equal calls in a row are useful, because their results may change, such
 // as a tool that reads the state of a long job. A run is not warned about them and not ended because of them.

@@ -13,7 +13,6 @@ import (
 
 	"carrel/shared/agui"
 	"carrel/shared/tool"
-	"carrel/shared/usercontext"
 )
 
 // A call with several faults reports only the first, in the documented order of Call. The result has no schema of a
@@ -159,14 +158,14 @@ func TestLimits_OutOfRange(t *testing.T) {
 		tool tool.Tool
 		fine bool
 	}{
-		"no calls":          {plain.CallsPerRun(0), false},
-		"one call":          {plain.CallsPerRun(1), true},
-		"no time":           {plain.Deadline(0), false},
-		"the longest run":   {plain.Deadline(usercontext.MaxRunTime), true},
-		"longer than a run": {plain.Deadline(usercontext.MaxRunTime + 1), false},
-		"no bytes":          {plain.ResultBytes(0), false},
-		"an event's":        {plain.ResultBytes(tool.MaxResult), true},
-		"more":              {plain.ResultBytes(math.MaxInt), false},
+		"no calls":         {plain.CallsPerRun(0), false},
+		"one call":         {plain.CallsPerRun(1), true},
+		"no time":          {plain.Deadline(0), false},
+		"the longest call": {plain.Deadline(tool.MaxCallTime), true},
+		"a longer call":    {plain.Deadline(tool.MaxCallTime + 1), false},
+		"no bytes":         {plain.ResultBytes(0), false},
+		"an event's":       {plain.ResultBytes(tool.MaxResult), true},
+		"more":             {plain.ResultBytes(math.MaxInt), false},
 	} {
 		if _, err := tool.NewRegistry(c.tool); (err == nil) != c.fine {
 			t.Errorf("%s: %v", name, err)

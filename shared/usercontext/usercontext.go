@@ -17,8 +17,8 @@ import (
 	"carrel/shared/chat"
 )
 
-// MaxRunTime is the longest time limit of a run. The Lambda function that executes the run has a time limit of 15
-// minutes.
+// MaxRunTime is the longest time in which one invocation works on a run. The Lambda function has a time limit of 15
+// minutes. A run that takes longer is handed over to another invocation.
 const MaxRunTime = 14 * time.Minute
 
 // ErrTimeLimit is the cancel cause of a run that has reached its time limit.
