@@ -200,11 +200,14 @@ func TestChat_CannotStart(t *testing.T) {
 		"holds no endpoints":      {"-as", "alice", "-endpoints", empty(t)},
 		"stack is not running":    {"-as", "alice", "-endpoints", killed},
 	} {
-		err := run(t.Context(), append(args, "-connect", "2s"),
-			stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: have %v, want %q", args, err, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel() // three of them wait until -connect ends
+			err := run(t.Context(), append(args, "-connect", "2s"),
+				stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: have %v, want %q", args, err, want)
+			}
+		})
 	}
 }
 
