@@ -76,7 +76,8 @@ func TestAlarms(t *testing.T) {
 	t.Attr("row", "E4: residue has an alarm")
 	r := transformed(t)
 	want := []string{"sweep NoCapacity", "sweep SweepEnded", "sweep SweepErased", "sweep SweepResumed",
-		"sweep SweepSlots", "sweep SweepStarted", "turn ContextsActive", "turn Residue", "turn TimeToFirstEvent"}
+		"sweep SweepSlots", "sweep SweepStarted", "turn ContextsActive", "turn ModelRefused",
+		"turn Residue", "turn TimeToFirstEvent"}
 	for _, function := range reporters(t) {
 		want = append(want, function+" "+monitor.IsolationViolation)
 	}
