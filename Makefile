@@ -78,7 +78,7 @@ test-contract: $(ENGINE) ## the store on its engines, the local stack's fidelity
 	@go test ./shared/store/... ./shared/tool/... ./infra/local/... ./infra/template ./infra/deploy
 
 # The long tests, nightly or before a release. campaign-go has the tests of these packages that make test skips.
-campaign: campaign-go test-witness audit soak folds mutants ## every long test: models, races, second engine, audit, soak, mutants (an hour and more)
+campaign: campaign-go test-witness audit soak folds mutants test-copilotkit ## every long test: models, races, second engine, audit, soak, mutants, CopilotKit (an hour and more)
 campaign-go: $(ENGINE) $(MCP) ## the Go packages that have long tests, with them
 	@CARREL_CAMPAIGN=1 go test -count=1 -race -p 2 -timeout 30m $(CAMPAIGN_PACKAGES)
 CAMPAIGN_PACKAGES = $(shell git grep -l 'carrel/shared/campaign"' -- '*.go' | sed 's,/[^/]*$$,,; s,/storetest$$,,; s,^,./,' | sort -u)
@@ -123,10 +123,9 @@ verify-model: ## check a model against its real provider: make verify-model MODE
 meters: $(ENGINE) ## what AWS would bill for the reference turn, beside a naive emitter and the budget; docs/performance.md
 	@set -o pipefail; CARREL_METERS=1 go test -count=1 -v -run 'TestReferenceTurn' ./infra/bench | grep -v '^=== \|^--- PASS\|^PASS\|^ok'
 
-# Peers are installed in .carrel/bench/peers by the first run; QUICK=1 installs none. BENCH is a part of a benchmark's name.
+# Peers are installed in .carrel/bench/peers by the first run; QUICK=1 installs none. BENCH begins the name of a benchmark.
 bench: $(ENGINE) ## Carrel beside its peers, with targets: one table, and raw lines in .carrel/bench (QUICK=1, BENCH=); docs/performance.md
-	@set -o pipefail; export CARREL_BENCH=$(CURDIR)/.carrel/bench/$$(date +%Y-%m-%dT%H-%M-%S) CARREL_BENCH_QUICK=$(QUICK); mkdir -p $$CARREL_BENCH; \
-	  go test -count=1 -timeout 120m -v -run '^TestBench$(BENCH)' ./infra/bench | grep --line-buffered -v '^=== '
+	@CARREL_BENCH=$(CURDIR)/.carrel/bench/$$(date +%Y-%m-%dT%H-%M-%S) CARREL_BENCH_QUICK=$(QUICK) infra/bench/run '$(BENCH)'
 
 # The checks start stacks of their own. Their tools are installed first; a check whose tool is missing counts as not run.
 audit: $(ENGINE) $(WEB) .carrel/sam/bin/sam ## the isolation audit: the scorecard, in ≤ 10 min (QUICK=1, FULL=1, ROWS=C5); docs/audit.md
@@ -134,7 +133,7 @@ audit: $(ENGINE) $(WEB) .carrel/sam/bin/sam ## the isolation audit: the scorecar
 	@.carrel/bin/scorecard -size $(if $(QUICK),quick,$(if $(FULL),full,normal)) -rows '$(ROWS)'
 
 clean: ## remove all builds and the local state
-	rm -rf .carrel web/dist web/node_modules web/clients/dist web/clients/node_modules infra/local/dynamodb/node_modules .aws-sam
+	rm -rf .carrel web/dist web/node_modules web/clients/dist web/clients/node_modules web/clients/copilotkit/node_modules infra/local/dynamodb/node_modules .aws-sam
 
 # The local stack's own program. It has the functions' flags, so that shared packages are compiled once.
 stack:
@@ -233,6 +232,19 @@ test-clients: stack $(PAGE) $(ENGINE) $(CLIENTS) ## the npm client as it is publ
 	else \
 	  $(call missing,the stock front ends in a browser: they need Chromium (Debian: apt-get install chromium)); \
 	fi
+
+# CopilotKit's chat alone installs 370 packages.
+CHAT := web/clients/copilotkit/node_modules/.package-lock.json
+$(CHAT): web/clients/copilotkit/package-lock.json
+	@echo "installing CopilotKit (once, 500 MB)" >&2
+	@npm ci --prefix web/clients/copilotkit --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@
+
+.PHONY: test-copilotkit
+test-copilotkit: export COPILOTKIT = 1
+test-copilotkit: stack $(PAGE) $(ENGINE) $(CLIENTS) $(CHAT) ## the npm client under CopilotKit's chat in a browser (needs the npm registry and Chromium)
+	@node web/clients/pack.mjs && npm run build --prefix web/clients --silent >/dev/null && \
+	CHROMIUM=$(CHROMIUM) PORT=0 GATEWAY_PORT=0 STATE=.carrel/copilotkit FRESH=1 $(STACK) -- npm test --prefix web/clients --silent
 
 # The store's tests against a second DynamoDB, moto's server, which they start themselves: see docs/engines.md. A server
 # uses one core, so half of the isolation suite, which takes longest, gets one of its own.

@@ -169,12 +169,18 @@ func table(raw []byte) (string, error) {
 		sides[l.Metric+l.Side] = append(sides[l.Metric+l.Side], l)
 	}
 	var out strings.Builder
-	out.WriteString("| metric | Carrel | CPU | peer | its figure | CPU | ratio | target | met | control |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| metric | Carrel | CPU | peer | its figure | CPU | ratio | target | met | control | load |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|\n")
+	var unmeasured []string
 	for _, m := range metrics() {
 		if ours := sides[m.name+subjectSide]; len(ours) > 0 {
 			out.WriteString(m.row(ours, sides[m.name+peerSide], why[m.name]))
+		} else {
+			unmeasured = append(unmeasured, m.name)
 		}
+	}
+	if len(unmeasured) > 0 {
+		fmt.Fprintf(&out, "\nNot measured: %s.\n", strings.Join(unmeasured, "; "))
 	}
 	return out.String(), lines.Err()
 }
@@ -204,9 +210,9 @@ func (m metric) row(ours, theirs []line, why string) string {
 		target = m.figure.text(" " + m.unit)
 		met = yesNo(m.figure.met(value))
 	}
-	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s | %s | %s | %.2f |\n", m.name, figure(value), m.unit,
-		cpuText(ours), cmp.Or(m.peer, "–"), figure(middleOf(theirs, valueOf)), cpuText(theirs), ratioText, target, met,
-		1+control)
+	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s | %s | %s | %.2f | %s |\n", m.name, figure(value),
+		m.unit, cpuText(ours), cmp.Or(m.peer, "–"), figure(middleOf(theirs, valueOf)), cpuText(theirs), ratioText,
+		target, met, 1+control, figure(middleOf(ours, loadOf)))
 }
 
 func yesNo(b bool) string {
@@ -228,6 +234,15 @@ func cpuText(lines []line) string {
 }
 
 func valueOf(l line) float64 { return l.Value }
+
+// loadOf returns the machine's load over a minute at a sample, or NaN if it is not known.
+func loadOf(l line) float64 {
+	var minute float64
+	if _, err := fmt.Sscan(l.Load, &minute); err != nil {
+		return math.NaN()
+	}
+	return minute
+}
 
 // deviation returns how far the median of a side's controls is from the median of its other samples: 0.1 is 10 %.
 func deviation(lines []line) float64 {

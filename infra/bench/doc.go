@@ -1,6 +1,7 @@
 // Package bench measures Carrel on the local stack, beside programs of other people and beside itself. Because machines
 // are noisy, each figure is compared with another figure from the same run. It holds tests only; make bench runs them.
 //
+//	run                       runs each benchmark in a process of its own, and then prints the table
 //	metrics_test.go           the metrics, their peers and their targets
 //	compare_test.go           rounds, controls, raw lines, the table
 //	peers_test.go, testdata   the peers: their versions, installation and start

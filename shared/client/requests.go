@@ -26,7 +26,7 @@ type call struct {
 
 func (a *call) id() string { return a.frame.Request().RequestID }
 
-// call queues a call about a thread ("": none), unless the server would refuse it.
+// call queues a request about a thread, or about none if id is "". It fails if the server would refuse the frame.
 func (v *View) call(now time.Time, id chat.ThreadID, f wire.ClientFrame) (*call, error) {
 	if _, err := wire.EncodeClient(f); err != nil {
 		return nil, fmt.Errorf("client: %w", err)

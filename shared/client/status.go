@@ -5,7 +5,7 @@ import (
 	"carrel/shared/wire"
 )
 
-// stateErasing is the state of the accepted that answers an erase.
+// stateErasing is the State of the accepted frame that answers an erase.
 const stateErasing = "erasing"
 
 const beingErased = "All that you have here is being erased."

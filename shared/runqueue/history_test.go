@@ -264,7 +264,7 @@ func (h *history) check() {
 	if len(have) != len(h.accepted) {
 		h.t.Errorf("%v are there, want %v", have, h.accepted)
 	}
-	// In no period did more runs begin than the bucket holds and gains.
+	// No period has more starts than the bucket holds and the tokens that it gains in that period.
 	if l.RunsPerHour > 0 {
 		for i, from := range h.spent {
 			if n := len(h.spent) - i; n > max(l.RunBurst, 1)+int(h.rules.Now.Sub(from)*time.Duration(l.RunsPerHour)/time.Hour) {

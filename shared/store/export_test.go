@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/json"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"carrel/shared/agui"
 	"carrel/shared/chat"
 )
@@ -21,3 +23,6 @@ func Unpack(content []byte, run chat.RunID) ([]agui.Message, error) {
 	p, err := new(unpacking).unpack(content, run)
 	return p.messages, err
 }
+
+// NewEndpoints returns what resolves the endpoint of a client.
+func NewEndpoints() dynamodb.EndpointResolverV2 { return newEndpoints() }

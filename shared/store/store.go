@@ -51,6 +51,7 @@ type Table struct {
 func NewClient(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+		o.EndpointResolverV2 = newEndpoints()
 		if cfg.Retryer == nil { // o.Retryer is the SDK's default here
 			o.Retryer = retry.NewStandard(retryFast)
 		}

@@ -8,15 +8,18 @@ const examples = fileURLToPath(new URL("examples", import.meta.url));
 const names = readdirSync(examples, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 // The example for the AI SDK is built a second time, with version 6.
 const ai6 = process.env.AI === "6";
+// CopilotKit has a folder of its own, because it installs 500 MB.
+const copilotkit = process.env.COPILOTKIT === "1";
+const name = copilotkit ? "copilotkit" : ai6 ? "ai-6" : "";
 
 export default defineConfig({
-  root: examples,
-  base: ai6 ? "/clients/ai-6/" : "/clients/",
+  root: copilotkit ? fileURLToPath(new URL("copilotkit", import.meta.url)) : examples,
+  base: `/clients/${name && `${name}/`}`,
   ...(ai6 && { resolve: { alias: { ai: "ai-6", "@ai-sdk/react": "ai-sdk-react-3" } } }),
   build: {
-    outDir: ai6 ? "../dist/ai-6" : "../dist", emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 3000, reportCompressedSize: false,
+    outDir: `../dist/${name}`, emptyOutDir: true, target: "es2023", chunkSizeWarningLimit: 3000, reportCompressedSize: false,
     rolldownOptions: {
-      input: (ai6 ? ["ai"] : names).map((name) => `${examples}/${name}/index.html`),
+      ...(!copilotkit && { input: (ai6 ? ["ai"] : names).map((example) => `${examples}/${example}/index.html`) }),
       onLog: (level, log, otherwise) => { if (log.code !== "MODULE_LEVEL_DIRECTIVE") otherwise(level, log); },
     },
   },

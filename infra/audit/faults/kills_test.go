@@ -77,7 +77,8 @@ func TestFault35_WorkerKilledAtEachEvent(t *testing.T) {
 	checkKills(t, ctx, s.Endpoints(), all, whole)
 }
 
-// plan returns where to kill. Every second time the record with the event is lost, otherwise it is written.
+// plan returns the kills: four, or with CARREL_KILLS so many at each event of the run. A worker is killed before or
+// after it has written the record of the event.
 func plan(t *testing.T, whole []agui.Event) []*kill {
 	t.Helper()
 	at := func(want agui.EventType, last bool) chat.Seq {

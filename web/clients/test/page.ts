@@ -26,7 +26,7 @@ export class Example {
     // Version 6 of the AI SDK is a second build of its example.
     const path = name === "ai-6" ? "ai-6/ai" : name;
     await example.page.goto(new URL(`/clients/${path}/?user=${user}&thread=${thread}`, stack().page).href);
-    await example.box.waitFor();
+    await example.page.getByRole("textbox").first().waitFor();
     return example;
   }
 
