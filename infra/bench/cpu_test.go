@@ -53,7 +53,7 @@ func TestBenchCPU(t *testing.T) {
 		}
 		subjects = append(subjects, subjectsOf(t, "before, ", other)...)
 	}
-	for round := range size(7, 1) {
+	for round := range size(5, 1) {
 		for _, s := range subjects {
 			s.round(t, runs)
 		}

@@ -31,7 +31,7 @@ type conversation interface {
 func TestBenchRuns(t *testing.T) {
 	needsTime(t)
 	local, e := startLocal(t, "../..")
-	users, each := size(8, 2), size(10, 2)
+	users, each := size(8, 2), size(5, 2)
 	ours := func(t *testing.T) []sample { return perCPU(t, local, carrelServer{t, e}, users, each) }
 	for _, peer := range []struct {
 		names []string

@@ -75,7 +75,7 @@ func smallRuns(t *testing.T, p *process, e stack.Endpoints) func(*testing.T) []s
 				least = u
 			}
 		}
-		n, before := size(60, 4), p.used(t)
+		n, before := size(30, 4), p.used(t)
 		for range n {
 			if _, err := d.small(t.Context()); err != nil {
 				t.Fatal(err)
