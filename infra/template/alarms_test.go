@@ -84,7 +84,8 @@ func TestAlarms(t *testing.T) {
 	slices.Sort(want)
 	got := watched(t, r)
 	if !slices.Equal(got, want) {
-		t.Errorf("alarms look at\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		t.Errorf("alarms look at\n  %s\nwant\n  %s\nIf you added an alarm, add its function and metric to want.",
+			strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
 	for _, w := range got {
 		if _, metric, _ := strings.Cut(w, " "); !slices.Contains(names(t), metric) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestLimits_OfRun(t *testing.T) {
 		"EventDays": int(l.Retention / (24 * time.Hour)),
 	} {
 		if got := parameters[name].Default; got != want {
-			t.Errorf("%s is %d in the template and %d in the code", name, got, want)
+			t.Errorf("%s is %d in template.yaml and %d in chat.DefaultLimits: change both", name, got, want)
 		}
 	}
 	longest := time.Duration(parameters["RunSeconds"].MaxValue) * time.Second
@@ -42,6 +43,25 @@ func TestLimits_OfRun(t *testing.T) {
 }
 
 // parameter is a number that a deployment may be given.
+// The page about the deployment gives the default of each parameter that is a number.
+func TestLimits_DeployingPage(t *testing.T) {
+	const page = "docs/deploying.md"
+	listed, n := contents(t, "../../"+page), 0
+	for name, p := range parametersOf(t) {
+		row := regexp.MustCompile("(?m)^\\| `" + name + "` \\| `(\\d+)` \\|").FindStringSubmatch(listed)
+		if row == nil {
+			continue // in a row with others
+		}
+		if n++; row[1] != fmt.Sprint(p.Default) {
+			t.Errorf("%s says that %s is %s by default, and template.yaml has %d: correct the page, and docs/limits.md",
+				page, name, row[1], p.Default)
+		}
+	}
+	if n < 8 {
+		t.Errorf("%s has the defaults of %d parameters: the test looks for the wrong text", page, n)
+	}
+}
+
 type parameter struct{ Default, MaxValue int }
 
 // parametersOf are the template's.
