@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"carrel/infra/testkit"
+	"cmp"
 
 	"encoding/json"
 	"os"
@@ -28,7 +29,8 @@ func pages(t *testing.T) (blocks []block, inline map[string]string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, part := range regexp.MustCompile("(?m)^```").Split(string(b), -1) {
+		text := regexp.MustCompile("(?ms)^````.*?^````$").ReplaceAllString(string(b), "") // blocks that quote blocks
+		for i, part := range regexp.MustCompile("(?m)^```").Split(text, -1) {
 			if i%2 == 1 {
 				language, text, _ := strings.Cut(part, "\n")
 				blocks = append(blocks, block{filepath.Base(f), language, text})
@@ -42,7 +44,27 @@ func pages(t *testing.T) (blocks []block, inline map[string]string) {
 	return blocks, inline
 }
 
-// Every Go program in the docs compiles, every piece of JSON is JSON, and every command exists.
+// importsExist checks that the npm client exports each name that a block imports from it.
+func importsExist(t *testing.T, b block) {
+	t.Helper()
+	imports := regexp.MustCompile(`(?m)^import \{ ([^}]+) \} from "carrel-client(?:/([a-z-]+))?";$`)
+	for _, i := range imports.FindAllStringSubmatch(b.text, -1) {
+		entry := cmp.Or(i[2], "index")
+		source, err := os.ReadFile(testkit.Path(t, "web/client/src/"+entry+".ts"))
+		if err != nil {
+			t.Errorf("%s: %s: %v", b.page, i[0], err)
+			continue
+		}
+		for name := range strings.SplitSeq(i[1], ", ") {
+			if !regexp.MustCompile(`(?s)export [^;{]*(\{[^}]*)?\b` + name + `\b`).Match(source) {
+				t.Errorf("%s: %s: web/client/src/%s.ts exports no %s", b.page, i[0], entry, name)
+			}
+		}
+	}
+}
+
+// Every Go program in the docs compiles, every piece of JSON is JSON, and every command and every import from the npm
+// client exists.
 func TestDocs_Snippets(t *testing.T) {
 	blocks, inline := pages(t)
 	commands := 0
@@ -58,6 +80,8 @@ func TestDocs_Snippets(t *testing.T) {
 			for line := range strings.Lines(b.text) {
 				commands += command(t, b.page, line)
 			}
+		case "ts", "tsx":
+			importsExist(t, b)
 		case "", "mermaid", "yaml":
 		default:
 			t.Errorf("%s: no check knows a block of %q", b.page, b.language)
