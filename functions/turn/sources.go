@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"sync"
 
@@ -67,12 +66,8 @@ func (t *turn) reportSources(ctx context.Context, failures []error) error {
 	for _, err := range failures {
 		t.log.WarnContext(ctx, "list the tools of a source", "err", err)
 		for _, missing := range mcp.Missing(err) {
-			value, err := json.Marshal(map[string]string{"server": missing.Server, "state": missing.State})
-			if err != nil {
-				return err
-			}
 			t.uc.Count(chat.RunStats{Events: 1})
-			e := agui.Event{Type: agui.Custom, Name: "carrel.source", Value: value}
+			e := agui.CustomEvent(agui.SourceName, agui.Source{Server: missing.Server, State: missing.State})
 			if err := t.emitter.Emit(ctx, e); err != nil {
 				return err
 			}

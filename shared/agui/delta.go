@@ -1,10 +1,5 @@
 package agui
 
-import "encoding/json"
-
-// ProgressName is the name of the CUSTOM event that reports the progress of a tool call.
-const ProgressName = "carrel.progress"
-
 // Deferrable reports whether e is a delta of text, reasoning or arguments, or the progress of a call. The emitter may
 // hold such an event until its next flush. It flushes every other event at once.
 func Deferrable(e Event) bool {
@@ -30,15 +25,8 @@ func Join(a, b Event) (Event, bool) {
 	return joined, true
 }
 
-func isProgress(e Event) bool { return e.Type == Custom && e.Name == ProgressName }
-
 // progressCall returns the id of the call that a progress event is about.
 func progressCall(e Event) string {
-	var value struct {
-		ToolCallID string `json:"toolCallId"`
-	}
-	if json.Unmarshal(e.Value, &value) != nil {
-		return ""
-	}
-	return value.ToolCallID
+	p, _ := ProgressOf(e)
+	return p.Call
 }

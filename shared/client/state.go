@@ -44,7 +44,10 @@ type State struct {
 	Erased     bool             `json:"erased"`            // everything of the user is erased
 	Failure    *Notice          `json:"failure,omitempty"` // the failure of the last run
 	Waiting    *agui.Waiting    `json:"waiting,omitempty"` // for what the active run waits, by its last event
-	Lagging    bool             `json:"lagging"`           // events are missing or may be
+	// Progress has how far the calls without a result are, by the call's id.
+	Progress map[string]agui.Progress `json:"progress"`
+	Sources  []agui.Source            `json:"sources"` // whose tools are missing from the last run
+	Lagging  bool                     `json:"lagging"` // events are missing or may be
 	// Gap is the number of events that are known to be missing.
 	Gap chat.Seq `json:"gap"`
 	// Truncated: events are missing for good, because the server keeps only their messages, or the thread has a new
@@ -68,6 +71,7 @@ func (v *View) State() State {
 		Lagging: v.status != Ready || v.socket.hello != 0 || t.gap(), Notices: append([]Notice{}, v.notices...),
 		Gap: max(0, t.head-t.cursor.Seq), Truncated: t.truncated, Interrupts: t.openInterrupts(), Erased: v.erased,
 		Failure: t.failure, Waiting: t.waiting, Before: t.before, listing: v.requests.list}
+	s.Progress, s.Sources = t.reports.copied()
 	s.Runs = t.headers.of(&t.fold, s.Messages)
 	active, queued := t.runs()
 	s.Active, s.Queued = active, append(s.Queued, queued...)

@@ -31,6 +31,7 @@ type thread struct {
 
 	over       map[chat.RunID]bool // shared with the view: runs that have ended
 	waiting    *agui.Waiting       // for what the run waits, by its last event
+	reports    reports             // of the run that began last
 	speaking   chat.RunID          // the run that has begun and not ended, by its applied events
 	failure    *Notice             // of the last run that began, if it failed
 	active     chat.RunID          // of the last ready, like queued
@@ -96,6 +97,7 @@ func (t *thread) apply(f *wire.Events) {
 		t.headers.follow(f.RunID, t.cursor.Seq, e)
 		t.interrupts.follow(e)
 		t.waiting = agui.WaitingOf(e)
+		t.reports.follow(e)
 		switch e.Type {
 		case agui.RunStarted:
 			t.failure = nil
@@ -178,7 +180,7 @@ func (t *thread) restart(epoch chat.Epoch) {
 	}
 	t.truncated = epoch != "" && t.cursor.Seq > 0
 	t.cursor, t.head, t.fold, t.speaking, t.failure = chat.Cursor{Epoch: epoch}, 0, agui.Folder{}, "", nil
-	t.waiting = nil
+	t.waiting, t.reports = nil, reports{}
 	t.headers = headers{}
 	t.before, t.interrupts.open = 0, nil
 }
@@ -193,7 +195,7 @@ func (t *thread) snapshot(s *wire.Snapshot) bool {
 		t.end(t.speaking)
 	}
 	t.fold, t.headers = restated(s.Messages, s.Runs)
-	t.failure, t.before = nil, s.Before
+	t.failure, t.before, t.reports = nil, s.Before, reports{}
 	t.cursor.Seq, t.head = s.Seq, max(t.head, s.Seq)
 	t.interrupts.set(s.Interrupts) // held events may have been applied since the ready
 	return true

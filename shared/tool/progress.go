@@ -2,7 +2,6 @@ package tool
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"sync"
 	"time"
@@ -43,16 +42,9 @@ type progress struct {
 }
 
 func (p *progress) report(done, total float64, message string) {
-	value, err := json.Marshal(struct {
-		ToolCallID string  `json:"toolCallId"`
-		Done       float64 `json:"done"`
-		Total      float64 `json:"total,omitempty"`
-		Message    string  `json:"message,omitempty"`
-	}{p.call, finite(done), finite(total), chars.HeadPoints(message, progressMessage)})
-	if err != nil {
-		return // finite numbers and text: it cannot fail
-	}
-	e := agui.Event{Type: agui.Custom, Name: agui.ProgressName, Value: value}
+	e := agui.CustomEvent(agui.ProgressName, agui.Progress{
+		Call: p.call, Done: finite(done), Total: finite(total), Message: chars.HeadPoints(message, progressMessage),
+	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {

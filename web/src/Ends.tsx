@@ -1,5 +1,6 @@
 import type { ThreadState } from "carrel-client";
 import { Capacity } from "./Capacity.tsx";
+import { Sources } from "./Progress.tsx";
 import { lack, lastQuestion } from "./messages.ts";
 
 /** Example questions that every agent, also the built-in one, can answer. */
@@ -36,6 +37,7 @@ export function Ending({ thread, asks, onRetry }: EndingProps) {
     <>
       <p role="status" className="unseen">{thread.active ? "The agent is answering." : asks ? "The agent asks something, and waits for you." : ""}</p>
       <Capacity thread={thread} />
+      <Sources sources={thread.sources} />
       {over && thread.failure && <div className="ending failure" role="alert"><p>The run failed: {thread.failure.message}</p>{retry}</div>}
       {over && thread.stopped && <div className="ending caption"><p>Stopped.</p>{retry}</div>}
       {!thread.failure && !thread.stopped && missing && (

@@ -1,12 +1,13 @@
 import { MessagePrimitive, useAuiState } from "@assistant-ui/react";
 import type { ToolCallMessagePartProps } from "@assistant-ui/react";
-import type { MessageRun } from "carrel-client";
+import type { CallProgress, MessageRun } from "carrel-client";
 import { createContext, useContext } from "react";
 import { visibleLine, plainly } from "./asked.ts";
 import { Copy } from "./Copy.tsx";
 import { Line } from "./Line.tsx";
 import { Markdown } from "./Markdown.tsx";
 import type { Standing } from "./messages.ts";
+import { Progress } from "./Progress.tsx";
 
 /** Stops a run. Messages must be stable components, so it reaches them by context. */
 export const Stop = createContext<(runId: string) => void>(() => {});
@@ -88,6 +89,7 @@ function ToolCall({ toolCallId, toolName, argsText, result, artifact }: ToolCall
   return (
     <details className="tool" open role="group" aria-label={`Tool call ${name}`}>
       <summary>{name} <span className="outcome">{outcome}</span></summary>
+      {result === undefined && artifact !== undefined && typeof artifact !== "string" && <Progress name={name} progress={artifact as CallProgress} />}
       <pre role="group" aria-label="Arguments">{plainly(argsText)}</pre>
       {result !== undefined && <pre role="group" aria-label="Result" tabIndex={0}>{plainly(String(result))}</pre>}
     </details>

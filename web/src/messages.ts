@@ -1,6 +1,6 @@
 import type { ThreadMessageLike } from "@assistant-ui/react";
 import { earlierTries } from "carrel-client";
-import type { Message, MessageRun, QueuedRun, ThreadState } from "carrel-client";
+import type { CallProgress, Message, MessageRun, QueuedRun, ThreadState } from "carrel-client";
 
 type Part = Exclude<ThreadMessageLike["content"], string>[number];
 
@@ -27,10 +27,13 @@ interface Result {
   readonly outcome?: string;
 }
 
-/** The last converted form of a message, with the results and the run that it was made from. */
+/** The result of a call, or how far the call is. */
+type Stage = Result | CallProgress | undefined;
+
+/** The last converted form of a message, with what it was made from. */
 interface Made {
   readonly like: ThreadMessageLike;
-  readonly results: readonly (Result | undefined)[];
+  readonly stages: readonly Stage[];
   readonly run: MessageRun | undefined;
   readonly again: boolean;
   readonly lines: readonly Message[];
@@ -56,7 +59,8 @@ export class Likes {
       else {
         const run = message.role === "user" ? undefined : thread.runs.get(message.id);
         const lines = own.length === thread.messages.length ? [] : linesOf(message, thread.messages);
-        shown.push(this.#like(message, results, said.has(run?.runId) ? undefined : run, tries.has(message.id), lines));
+        const stages = (message.toolCalls ?? []).map(({ id }): Stage => results.get(id) ?? thread.progress.get(id));
+        shown.push(this.#like(message, stages, said.has(run?.runId) ? undefined : run, tries.has(message.id), lines));
         if (run) said.add(run.runId);
       }
       for (const call of message.toolCalls ?? []) results.delete(call.id);
@@ -68,13 +72,12 @@ export class Likes {
     return shown;
   }
 
-  #like(message: Message, all: ReadonlyMap<string, Result>, run: MessageRun | undefined, again: boolean, lines: readonly Message[]): ThreadMessageLike {
-    const results = (message.toolCalls ?? []).map(({ id }) => all.get(id));
+  #like(message: Message, stages: readonly Stage[], run: MessageRun | undefined, again: boolean, lines: readonly Message[]): ThreadMessageLike {
     const made = this.#made.get(message);
     const same = made && made.lines.length === lines.length && lines.every((one, i) => one === made.lines[i]);
-    if (same && made.run === run && made.again === again && made.results.every((result, i) => result === results[i])) return made.like;
-    const like = toLike(message, results, { ...(run && { run }), ...(again && { again }), ...(lines.length > 0 && { lines }) });
-    this.#made.set(message, { like, results, run, again, lines });
+    if (same && made.run === run && made.again === again && made.stages.every((stage, i) => stage === stages[i])) return made.like;
+    const like = toLike(message, stages, { ...(run && { run }), ...(again && { again }), ...(lines.length > 0 && { lines }) });
+    this.#made.set(message, { like, stages, run, again, lines });
     return like;
   }
 
@@ -85,20 +88,21 @@ export class Likes {
   }
 }
 
-function toLike(message: Message, results: readonly (Result | undefined)[], standing: Standing = {}): ThreadMessageLike {
+function toLike(message: Message, stages: readonly Stage[], standing: Standing = {}): ThreadMessageLike {
   const { incomplete, stop } = ours(message);
   return {
-    id: message.id, role: message.role === "user" ? "user" : "assistant", content: parts(message, results),
+    id: message.id, role: message.role === "user" ? "user" : "assistant", content: parts(message, stages),
     metadata: { custom: { ...standing, ...(incomplete === true && { incomplete }), ...(stop === "max_tokens" && { cut: true }), ...(stop === "filtered" && { filtered: true }) } },
   };
 }
 
-function parts(message: Message, results: readonly (Result | undefined)[]): Part[] {
+function parts(message: Message, stages: readonly Stage[]): Part[] {
   const found: Part[] = [];
   if (message.content) found.push({ type: message.role === "reasoning" ? "reasoning" : "text", text: message.content });
   for (const [i, { id, function: { name, arguments: argsText } }] of (message.toolCalls ?? []).entries()) {
-    const result = results[i];
-    found.push({ type: "tool-call", toolCallId: id, toolName: name, argsText, ...(result && { result: result.content, isError: result.outcome !== undefined, artifact: result.outcome }) });
+    const stage = stages[i];
+    const shown = stage && ("done" in stage ? { artifact: stage } : { result: stage.content, isError: stage.outcome !== undefined, artifact: stage.outcome });
+    found.push({ type: "tool-call", toolCallId: id, toolName: name, argsText, ...shown });
   }
   return found;
 }

@@ -3,7 +3,7 @@ import type { Message, ThreadState } from "carrel-client";
 import { Likes, lack } from "../src/messages.ts";
 
 const thread = (messages: Message[], more: Partial<ThreadState> = {}): ThreadState =>
-  ({ threadId: "t", loaded: true, lagging: false, stopped: false, more: false, queue: [], interrupts: [], runs: new Map(), messages, ...more });
+  ({ threadId: "t", loaded: true, lagging: false, stopped: false, more: false, queue: [], interrupts: [], progress: new Map(), sources: [], runs: new Map(), messages, ...more });
 const toLikes = (of: ThreadState) => new Likes().of(of);
 const call = (id: string, name: string) => ({ id, type: "function" as const, function: { name, arguments: "{}" } });
 
@@ -92,4 +92,15 @@ it("shows what a sub-agent does in the call that asked it, and not as the thread
 it("does not take a sub-agent's half answer for the thread's last message", () => {
   const half: Message = { id: "h", role: "assistant", content: "half", subagentRunId: "c1", metadata: { carrel: { incomplete: true } } };
   expect(lack(thread([{ id: "q", role: "user", content: "q" }, { id: "a", role: "assistant", content: "done" }, half]))).toBeUndefined();
+});
+
+it("shows how far a call is until it has its result", () => {
+  const likes = new Likes();
+  const asks: Message = { id: "b", role: "assistant", content: "", toolCalls: [call("c1", "slow")] };
+  const at = (done: number) => new Map([["c1", { done, total: 4, message: "working" }]]);
+  expect(likes.of(thread([asks], { progress: at(1) }))[0]!.content).toMatchObject([{ artifact: { done: 1 } }]);
+  const second = likes.of(thread([asks], { progress: at(2) }));
+  expect(second[0]!.content).toMatchObject([{ artifact: { done: 2, total: 4, message: "working" } }]);
+  const result: Message = { id: "c", role: "tool", content: "1", toolCallId: "c1" };
+  expect(likes.of(thread([asks, result], { progress: at(3) }))[0]!.content).toMatchObject([{ result: "1", artifact: undefined }]);
 });

@@ -31,6 +31,7 @@ type session struct {
 	status    client.Status
 	away      bool       // the message about truncated details was printed
 	failed    chat.RunID // the run whose failure was printed
+	reported  string     // what was last printed about the running run
 	asked     bool       // the prompt is printed
 	refused   bool       // a request was refused or failed; a pipe then ends with an error
 	held      *string    // a piped line that waits for earlier answers
@@ -210,6 +211,7 @@ func (s *session) show(state client.State) {
 		s.failed = f.RunID
 		s.complain(*f)
 	}
+	s.report(state)
 	if state.Truncated && !s.away {
 		s.printer.endLine()
 		fmt.Fprintln(s.std.err, "(some details are no longer stored; all messages are complete)")

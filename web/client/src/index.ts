@@ -7,6 +7,7 @@ export type { Port, Status } from "./port.ts";
 export { ThreadView } from "./thread.ts";
 export type { MessageRun } from "./headers.ts";
 export type { QueuedRun, ThreadState } from "./state.ts";
+export type { CallProgress, MissingSource } from "./reports.ts";
 export type { Notice } from "./threadviews.ts";
 export { isBlank } from "./chars.ts";
 export { timedId } from "./ids.ts";

@@ -1,4 +1,5 @@
 import type { MessageRun } from "./headers.ts";
+import type { CallProgress, MissingSource } from "./reports.ts";
 import type { Cursor } from "./client-frames.ts";
 import type { AgentEvent, Interrupt, Message, Resume } from "./events.ts";
 
@@ -39,6 +40,10 @@ export interface ThreadState {
   readonly failure?: { readonly runId: string; readonly code: string; readonly message: string };
   /** For what the active run waits, by its last event: `busy` (the model accepts no request until then), `thinking`, `trying_another_model`. */
   readonly waiting?: { readonly why: string; readonly untilMs?: number };
+  /** How far the calls without a result are, by the call's id. */
+  readonly progress: ReadonlyMap<string, CallProgress>;
+  /** The servers whose tools are missing from the last run. */
+  readonly sources: readonly MissingSource[];
   /** The last run was stopped; gone when the next one starts. */
   readonly stopped: boolean;
   /** The open interrupts: the thread accepts a run only with responses to all of them. */

@@ -4,6 +4,7 @@ import type { AgentEvent, Interrupt, Message, Resume } from "./events.ts";
 import type { Ended, Events, HistoryPage, Pong, Ready, RunState, Snapshot } from "./server-frames.ts";
 import { Headers } from "./headers.ts";
 import { Interrupts } from "./interrupts.ts";
+import { Reports } from "./reports.ts";
 import type { OnEvent, QueuedRun, RunningRun, ThreadState } from "./state.ts";
 
 /** The state of one thread. It implements the client requirements of docs/protocol.md that concern a thread. */
@@ -24,6 +25,7 @@ export class ThreadView {
   #before: number | undefined;
   #failure: ThreadState["failure"];
   #waiting: ThreadState["waiting"];
+  readonly #reports = new Reports();
   #stopped = false;
   #truncated = false;
   readonly #interrupts = new Interrupts();
@@ -128,6 +130,7 @@ export class ThreadView {
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     this.#head = Math.max(this.#head, frame.seq);
     this.#fold = new Folder(frame.messages, frame.runs);
+    this.#reports.clear();
     this.#headers = new Headers(frame.runs);
     this.#interrupts.set(frame.interrupts);
     this.#more = frame.more;
@@ -197,6 +200,7 @@ export class ThreadView {
     const queue = [...starting, ...this.#queued(), ...sending.filter((r) => !this.knows(r.runId))];
     return {
       threadId: this.id, loaded: this.#loaded, lagging: helloPending || this.gap, gap: this.gapEvents, messages: this.#fold.messages, runs: this.#headers.of(this.#fold), queue, stopped: this.#stopped, more: this.#more,
+      progress: this.#reports.progress, sources: this.#reports.sources,
       interrupts: this.#interrupts.openExcept([...this.#accepted, ...sending]),
       ...(this.#truncated && { truncated: true }), ...(this.#cursor && { cursor: this.#cursor }), ...(active && { active }), ...(unbegun && { starting: unbegun }), ...(this.#failure && { failure: this.#failure }), ...(this.#waiting && { waiting: this.#waiting }),
     };
@@ -239,6 +243,7 @@ export class ThreadView {
     this.#before = undefined;
     this.#started = undefined;
     this.#waiting = undefined;
+    this.#reports.clear();
     this.#failure = undefined;
     this.#stopped = false;
     this.#interrupts.set();
@@ -274,6 +279,7 @@ export class ThreadView {
       this.#headers.event(event, frame.runId, seq);
       this.#interrupts.event(event);
       this.#waiting = waitingOf(event);
+      this.#reports.event(event);
       this.#started?.events.push(event);
       if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") this.#end(frame.runId);
       if (event.type === "RUN_FINISHED") this.#stopped = event.outcome?.type === "cancelled";

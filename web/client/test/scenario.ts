@@ -128,6 +128,7 @@ export class Scenario {
       queued: thread?.queue.filter((run) => run.state === "queued").map((run) => run.runId) ?? [],
       interrupts: thread?.interrupts ?? [], erased: this.#view.erased,
       sending, status, threads: list.rows, notices, failure: thread?.failure, waiting: thread?.waiting,
+      progress: Object.fromEntries(thread?.progress ?? []), sources: thread?.sources ?? [],
     };
   }
 }
