@@ -56,7 +56,8 @@ func arnLike(want, got string) bool {
 // knownKey reports whether a request's context can have this key. An unknown key would wrongly look like an absent one.
 func knownKey(key string) bool {
 	switch key {
-	case "dynamodb:leadingkeys", "aws:tagkeys", "aws:principalarn", "sts:rolesessionname":
+	case "dynamodb:leadingkeys", "aws:tagkeys", "aws:principalarn", "sts:rolesessionname",
+		"lambda:invokedviafunctionurl":
 		return true
 	}
 	return strings.HasPrefix(key, "aws:principaltag/") || strings.HasPrefix(key, "aws:requesttag/")

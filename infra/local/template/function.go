@@ -19,6 +19,7 @@ func (r *resolver) build() (*Template, error) {
 		}
 	}
 	apis := 0
+	var rolePolicies []*resource
 	for _, res := range r.resources {
 		switch res.kind {
 		case typeFunction:
@@ -33,12 +34,15 @@ func (r *resolver) build() (*Template, error) {
 		case typeRole:
 			t.Roles = append(t.Roles, r.role(res))
 		case typeRolePolicy:
-			r.rolePolicy(res, t)
+			rolePolicies = append(rolePolicies, res) // their roles may come later
 		case typeInvokeConfig:
 			r.invokeConfig(res, t)
 		default: // no effect locally, but its references must be valid
 			r.properties(res)
 		}
+	}
+	for _, res := range rolePolicies {
+		r.rolePolicy(res, t)
 	}
 	if apis == 0 {
 		r.fail(1, "Resources", "there is no %s: add one", typeAPI)

@@ -114,7 +114,7 @@ func trustsOthers(s Statement) bool {
 	})
 }
 
-// rolePolicy adds the statements of an AWS::IAM::RolePolicy to the function that has the role.
+// rolePolicy adds the statements of an AWS::IAM::RolePolicy to its role, or to the function that has the role.
 func (r *resolver) rolePolicy(res *resource, t *Template) {
 	p := r.properties(res)
 	p.ignore("PolicyName")
@@ -132,6 +132,12 @@ func (r *resolver) rolePolicy(res *resource, t *Template) {
 			return
 		}
 	}
+	for i := range t.Roles {
+		if strings.HasSuffix(t.Roles[i].ARN, ":role/"+role) {
+			t.Roles[i].Policies = append(t.Roles[i].Policies, statements...)
+			return
+		}
+	}
 	id, _ := strings.CutPrefix(role, r.options.StackName+"-")
-	p.fail(p.line, "%q is not the role of a function: write !Ref <Function>Role", id)
+	p.fail(p.line, "%q is not a role of this template: write !Ref <Function>Role, or !Ref with a role's logical id", id)
 }
