@@ -14,7 +14,7 @@
 //	PARAMETERS    template parameters, such as RunsPerUser=2 RunBurst=1000; the others keep their defaults
 //	MODEL, CHEAP_MODEL, FALLBACK_MODELS  the template parameters Model, CheapModel and FallbackModels
 //	WEB_FETCH     the template parameter WebFetch; with WEB_FETCH_LOOPBACK=1 runs may read pages of this machine too
-//	OPENAI_BASE_URL, ANTHROPIC_BASE_URL, *_API_KEY  passed on to the function turn; docs/models.md
+//	OPENAI_BASE_URL, OPENAI_API, ANTHROPIC_BASE_URL, *_API_KEY  passed on to the function turn; docs/models.md
 //	SEED          seed of all random faults, which makes them repeatable
 //	AWS_ENDPOINT_URL_DYNAMODB  a DynamoDB API to use instead of the built-in engine
 //
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && (args[0] != "--" || len(args) == 1) {
 		return errors.New("the only arguments are `-- command args...`; environment variables set everything else: " +
 			"PORT, GATEWAY_PORT, STATE, FRESH, BUILT, WATCH, IDLE, LIFE, REORDER, LOSE_DISCONNECT, FAULTS, " +
-			"PARAMETERS, MODEL, CHEAP_MODEL, FALLBACK_MODELS, WEB_FETCH, OPENAI_BASE_URL, *_API_KEY, SEED")
+			"PARAMETERS, MODEL, CHEAP_MODEL, FALLBACK_MODELS, WEB_FETCH, OPENAI_BASE_URL, OPENAI_API, *_API_KEY, SEED")
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -151,7 +151,7 @@ func readModels(getenv func(string) string, c *stack.Config) {
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
 		if value := getenv(name); value != "" && (name == "OPENAI_BASE_URL" || name == "ANTHROPIC_BASE_URL" ||
-			name == "WEB_FETCH_LOOPBACK" || strings.HasSuffix(name, "_API_KEY")) {
+			name == "OPENAI_API" || name == "WEB_FETCH_LOOPBACK" || strings.HasSuffix(name, "_API_KEY")) {
 			c.TurnEnv[name] = value
 		}
 	}

@@ -3,6 +3,7 @@ package models_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -26,9 +27,17 @@ const secret = "sk-test-0123456789abcdef"
 // start runs a stack whose default model is at this address, and opens a window.
 func start(t *testing.T, model, url string) (*stack.Stack, *testkit.Device, context.Context) {
 	t.Helper()
-	s := kit.Start(t, stack.Config{Parameters: map[string]string{"Model": model},
-		TurnEnv: map[string]string{"OPENAI_BASE_URL": url, "OPENAI_API_KEY": secret, "ANTHROPIC_BASE_URL": url,
-			"ANTHROPIC_API_KEY": secret, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url}})
+	return startWith(t, model, url, nil)
+}
+
+// startWith is start with further environment variables of turn.
+func startWith(t *testing.T, model, url string, more map[string]string) (*stack.Stack, *testkit.Device,
+	context.Context) {
+	t.Helper()
+	env := map[string]string{"OPENAI_BASE_URL": url, "OPENAI_API_KEY": secret, "ANTHROPIC_BASE_URL": url,
+		"ANTHROPIC_API_KEY": secret, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url}
+	maps.Copy(env, more)
+	s := kit.Start(t, stack.Config{Parameters: map[string]string{"Model": model}, TurnEnv: env})
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	t.Cleanup(cancel)
 	u := testkit.NewUser("alice", 1)
@@ -160,6 +169,33 @@ func TestProviders_ToolCall(t *testing.T) {
 				t.Errorf("the server refused: %q", refused)
 			}
 		})
+	}
+}
+
+// The same through Responses.
+func TestAimock_Responses(t *testing.T) {
+	t.Parallel()
+	_, d, ctx := startWith(t, "openai:gpt-4o", aimock(t)+"/v1", map[string]string{"OPENAI_API": "responses"})
+	d.Ask(t, ctx, "greet", "Grüezi from aimock 🙂.")
+	d.Ask(t, ctx, "calculate 12*(3+4)", "The calculator says 84.")
+}
+
+// Through Responses, a tool call, its result and the answer take the same path.
+func TestResponses_ToolCall(t *testing.T) {
+	t.Parallel()
+	server := modeltest.New(t, modeltest.Responses,
+		modeltest.Reply{Answer: modeltest.Answer{Parts: []modeltest.Part{{Text: "I calculate."},
+			{Call: &modeltest.Call{ID: "c1", Name: "calculator", Arguments: `{"expression":"6*7"}`}}}}},
+		modeltest.Reply{Answer: modeltest.Answer{Parts: []modeltest.Part{{Text: "It is 42."}}}})
+	_, d, ctx := startWith(t, "openai:"+modeltest.Model, server.URL+"/v1", map[string]string{"OPENAI_API": "responses"})
+	d.Ask(t, ctx, "calculate 6*7", "It is 42.")
+	if refused := server.Refused(); len(refused) > 0 {
+		t.Errorf("the server refused: %q", refused)
+	}
+	requests := server.Requests()
+	if len(requests) != 2 || !strings.HasSuffix(requests[1].Path, "/responses") ||
+		!strings.Contains(requests[1].Body, "function_call_output") {
+		t.Errorf("%d requests, of which the second lacks the result: %+v", len(requests), requests)
 	}
 }
 

@@ -71,6 +71,9 @@ func New(c Config) (*Models, error) {
 	default:
 		errs = append(errs, fmt.Errorf("LOG_PROVIDER_TEXT must be on or off, not %q", text))
 	}
+	if api := facts.API(c.Getenv("OPENAI_API")); api != "" && api != facts.Chat && api != facts.Responses {
+		errs = append(errs, fmt.Errorf("OPENAI_API must be %s or %s, not %q", facts.Chat, facts.Responses, api))
+	}
 	if arn := c.Getenv("PROVIDER_SECRET"); arn != "" {
 		m.secret, err = secret.New(c.AWS, arn, c.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER"), c.Now)
 		if err != nil {
@@ -163,12 +166,16 @@ func (m *Models) candidate(name string) (engine.Candidate, error) {
 	return c, nil
 }
 
-// endpoint returns an endpoint. OPENAI_BASE_URL makes openai any server that speaks Chat Completions.
+// endpoint returns an endpoint. OPENAI_BASE_URL makes openai any server that speaks Chat Completions, or Responses if
+// OPENAI_API says so.
 func (m *Models) endpoint(name string) (facts.Endpoint, bool) {
 	e, ok := m.file.Endpoint(name)
 	if base := m.c.Getenv("OPENAI_BASE_URL"); ok && name == "openai" && base != "" {
-		e.API, e.URL = facts.Chat, strings.TrimSuffix(base, "/")
-		e.Quirks, _ = facts.Preset("vllm")
+		e.URL = strings.TrimSuffix(base, "/")
+		if facts.API(m.c.Getenv("OPENAI_API")) != facts.Responses {
+			e.API = facts.Chat
+			e.Quirks, _ = facts.Preset("vllm")
+		}
 	}
 	if base := m.c.Getenv("ANTHROPIC_BASE_URL"); ok && name == "anthropic" && base != "" {
 		e.URL = strings.TrimSuffix(base, "/")

@@ -125,3 +125,29 @@ func TestCandidates_BaseURL(t *testing.T) {
 		t.Errorf("got %q with the header %q", text, s.Requests()[0].Header.Get("Authorization"))
 	}
 }
+
+// A server that speaks Responses is called so. Another value of OPENAI_API is an error.
+func TestCandidates_ResponsesServer(t *testing.T) {
+	s := modeltest.New(t, modeltest.Responses, modeltest.Reply{Answer: modeltest.Answer{
+		Parts: []modeltest.Part{{Text: "hello"}}}})
+	env := map[string]string{"OPENAI_BASE_URL": s.URL + "/v1", "OPENAI_API": "responses"}
+	got, err := with(t, env).Candidates("openai:" + modeltest.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range got[0].Model.Stream(t.Context(), engine.Request{Settings: engine.Settings{MaxTokens: 10},
+		Messages: []agui.Message{{ID: "u", Role: agui.RoleUser, Content: "hi"}}}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if r := s.Requests(); len(r) != 1 || !strings.HasSuffix(r[0].Path, "/v1/responses") {
+		t.Errorf("the server received %+v", r)
+	}
+	_, err = models.New(models.Config{File: agents.Models(), Getenv: func(name string) string {
+		return map[string]string{"OPENAI_API": "telepathy"}[name]
+	}})
+	if err == nil || !strings.Contains(err.Error(), "OPENAI_API") {
+		t.Errorf("another API: %v", err)
+	}
+}
