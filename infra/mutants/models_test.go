@@ -28,7 +28,7 @@ func modelGuards() []guard {
 			name: "models: a stream without a stop is cut", file: "shared/model/openai/chat.go",
 			test: suite + "TestFailures",
 			from: `	if s.stop == "" {
-		return s.m.cut()
+		return s.m.Cut()
 	}
 	if s.refused`, to: `	if s.stop == "" {
 		s.stop = engine.StopEnd

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"carrel/shared/engine"
+	"carrel/shared/model/internal/adapter"
 	"carrel/shared/model/modeltest"
 	"carrel/shared/model/openai"
 )
@@ -133,11 +134,11 @@ func TestKey_FetchedAgain(t *testing.T) {
 		}
 		s.ServeHTTP(w, r)
 	})
-	m := openai.New(openai.Config{Provider: "x", Model: modeltest.Model, URL: serve(t, gate),
+	m := openai.New(openai.Config{Config: adapter.Config{Provider: "x", Model: modeltest.Model, URL: serve(t, gate),
 		Key: func(_ context.Context, fresh bool) (string, error) {
 			asked = append(asked, fresh)
 			return fmt.Sprint("key", len(asked)), nil
-		}})
+		}}})
 	got := collect(t, t.Context(), m, question())
 	if got.err != nil || !slices.Equal(asked, []bool{false, true}) || !slices.Equal(header,
 		[]string{"Bearer key1", "Bearer key2"}) {
@@ -154,8 +155,8 @@ func TestCutPrompt(t *testing.T) {
 		s := modeltest.New(t, modeltest.Chat, reply)
 		r := question()
 		r.Messages[0].Content = strings.Repeat("word ", 2000)
-		got := collect(t, t.Context(), openai.New(openai.Config{Provider: "x", Model: modeltest.Model, URL: s.URL,
-			Log: slog.New(slog.NewTextHandler(&log, nil))}), r)
+		got := collect(t, t.Context(), openai.New(openai.Config{Config: adapter.Config{Provider: "x",
+			Model: modeltest.Model, URL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))}}), r)
 		if warned := strings.Contains(log.String(), "cut the prompt"); warned != want || got.err != nil {
 			t.Errorf("%d tokens: warned %v, error %v, want the warning %v", tokens, warned, got.err, want)
 		}

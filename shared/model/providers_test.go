@@ -12,6 +12,7 @@ import (
 	"carrel/shared/model/anthropic"
 	"carrel/shared/model/bedrock"
 	"carrel/shared/model/facts"
+	"carrel/shared/model/internal/adapter"
 	"carrel/shared/model/modeltest"
 	"carrel/shared/model/openai"
 )
@@ -37,10 +38,15 @@ type provider struct {
 
 func key(context.Context, bool) (string, error) { return secret, nil }
 
+// model returns the test model of a provider.
+func model(provider string) adapter.Config {
+	return adapter.Config{Provider: provider, Model: modeltest.Model, Key: key}
+}
+
 // chat returns a provider that speaks Chat Completions with these quirks.
 func chat(preset string) provider {
 	q, _ := facts.Preset(preset)
-	c := openai.Config{Provider: preset, Model: modeltest.Model, Key: key, Quirks: q}
+	c := openai.Config{Config: model(preset), Quirks: q}
 	return provider{name: "chat " + preset, wire: modeltest.Chat, keeps: preset == "gemini",
 		throttled: "rate_limit_exceeded", overloaded: "server_error", tooLong: "context_length_exceeded",
 		noModel: "model_not_found", make: func(url string, f facts.Facts, logText bool) engine.Model {
@@ -67,7 +73,7 @@ func providers() []provider {
 func responses() provider {
 	p := chat("openai")
 	p.name, p.wire, p.keeps, p.prefix = "responses", modeltest.Responses, true, "openai/"+modeltest.Model+"@v1:"
-	c := openai.Config{Provider: "openai", Model: modeltest.Model, Key: key, Responses: true}
+	c := openai.Config{Config: model("openai"), Responses: true}
 	c.Quirks, _ = facts.Preset("openai")
 	p.make = func(url string, f facts.Facts, logText bool) engine.Model {
 		c := c
@@ -102,7 +108,7 @@ func converse() provider {
 
 // messages returns the provider that speaks Anthropic's Messages.
 func messages() provider {
-	c := anthropic.Config{Provider: "anthropic", Model: modeltest.Model, Key: key}
+	c := anthropic.Config{Config: model("anthropic")}
 	return provider{name: "messages", wire: modeltest.Messages, keeps: true,
 		prefix: "anthropic/" + modeltest.Model + "@v1:", throttled: "rate_limit_error",
 		overloaded: "overloaded_error", tooLong: "invalid_request_error", noModel: "not_found_error",

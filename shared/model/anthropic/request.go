@@ -13,7 +13,7 @@ type object = map[string]any
 // request makes the request of a call. Tools and the stable parts of the system prompt end with a cache point.
 func (m *Model) request(r engine.Request, s conv.Settled) object {
 	messages, called := m.messages(r, s)
-	request := object{"model": m.c.Model, "stream": true, "max_tokens": s.MaxTokens, "messages": messages}
+	request := object{"model": m.Model, "stream": true, "max_tokens": s.MaxTokens, "messages": messages}
 	if system := m.system(r, s); len(system) > 0 {
 		request["system"] = system
 	}
@@ -56,7 +56,7 @@ func (m *Model) system(r engine.Request, s conv.Settled) []object {
 			last = i
 		}
 	}
-	if m.c.Facts.Cache && last >= 0 {
+	if m.Facts.Cache && last >= 0 {
 		out[last]["cache_control"] = cachePoint()
 	}
 	return out
@@ -67,7 +67,7 @@ func (m *Model) tools(request object, r engine.Request, s conv.Settled) {
 	for _, t := range r.Tools {
 		tools = append(tools, object{"name": t.Name, "description": t.Description, "input_schema": t.Schema})
 	}
-	if m.c.Facts.Cache {
+	if m.Facts.Cache {
 		tools[len(tools)-1]["cache_control"] = cachePoint()
 	}
 	request["tools"] = tools
@@ -84,7 +84,7 @@ func (m *Model) tools(request object, r engine.Request, s conv.Settled) {
 
 // messages makes the messages of a request. called reports whether one of them has a call.
 func (m *Model) messages(r engine.Request, s conv.Settled) (out []object, called bool) {
-	for _, x := range conv.History(r, conv.Options{Prefix: m.prefix, Thinking: s.Thinking, NoKeep: !s.Thinking}) {
+	for _, x := range conv.History(r, conv.Options{Prefix: m.Prefix, Thinking: s.Thinking, NoKeep: !s.Thinking}) {
 		var blocks []any
 		for _, b := range x.Blocks {
 			switch {

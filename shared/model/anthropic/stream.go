@@ -19,6 +19,8 @@ type stream struct {
 	stop   engine.StopReason
 	blocks map[int]*block // the open ones, by index
 	usage  usage
+
+	thinking bool
 }
 
 // block is an open block of content.
@@ -63,14 +65,14 @@ type event struct {
 	Usage usage `json:"usage"`
 }
 
-func (s *stream) event(e sse.Event) (done bool, err error) {
+// Event implements adapter.Reader.
+func (s *stream) Event(e sse.Event) (done bool, err error) {
 	if e.Data == "" {
 		return false, s.a.Life()
 	}
 	var v event
 	if json.Unmarshal([]byte(e.Data), &v) != nil {
-		return false, s.m.endpoint.Fail(engine.Overloaded, "the stream has an event that cannot be read",
-			exchange.Said{})
+		return false, s.m.Broken()
 	}
 	switch v.Type {
 	case "message_start":
@@ -89,9 +91,17 @@ func (s *stream) event(e sse.Event) (done bool, err error) {
 	case "message_stop":
 		return true, nil
 	case "error":
-		return false, s.m.endpoint.InStream(exchange.Read([]byte(e.Data)))
+		return false, s.m.Endpoint.InStream(exchange.Read([]byte(e.Data)))
 	}
 	return false, s.a.Life()
+}
+
+// End implements adapter.Reader.
+func (s *stream) End() error {
+	if s.stop == "" {
+		return s.m.Cut()
+	}
+	return s.a.Finish(s.stop, s.m.Prefix, s.thinking)
 }
 
 // open begins a block. A text is recorded even if it stays empty: beside signed reasoning it has its place.

@@ -17,6 +17,7 @@ import (
 	"carrel/shared/model/anthropic"
 	"carrel/shared/model/bedrock"
 	"carrel/shared/model/facts"
+	"carrel/shared/model/internal/adapter"
 	"carrel/shared/model/internal/exchange"
 	"carrel/shared/model/internal/secret"
 	"carrel/shared/model/openai"
@@ -147,18 +148,18 @@ func (m *Models) candidate(name string) (engine.Candidate, error) {
 	if err != nil {
 		return engine.Candidate{}, err
 	}
+	common := adapter.Config{Provider: e.Name, Model: model, URL: e.URL, Key: key, Facts: f, Client: m.client,
+		Log: m.c.Log, LogText: m.logText}
 	c := engine.Candidate{Name: name, Context: f.Context, MaxOutput: f.Output, Silent: f.Silent}
 	switch e.API {
 	case facts.Chat, facts.Responses:
-		config := openai.Config{Provider: e.Name, Model: model, URL: e.URL, Responses: e.API == facts.Responses,
-			Query: e.Query, Key: key, Quirks: e.Quirks, Facts: f, Client: m.client, Log: m.c.Log, LogText: m.logText}
+		config := openai.Config{Config: common, Responses: e.API == facts.Responses, Query: e.Query, Quirks: e.Quirks}
 		if e.Auth == facts.APIKey {
 			config.KeyName = "Api-Key"
 		}
 		c.Model = openai.New(config)
 	case facts.Messages:
-		c.Model = anthropic.New(anthropic.Config{Provider: e.Name, Model: model, URL: e.URL, Key: key, Facts: f,
-			Client: m.client, Log: m.c.Log, LogText: m.logText})
+		c.Model = anthropic.New(anthropic.Config{Config: common})
 	case facts.Converse:
 		c.Model = bedrock.New(bedrock.Config{Provider: e.Name, Model: model, AWS: m.c.AWS, URL: e.URL, Facts: f,
 			Log: m.c.Log, LogText: m.logText})

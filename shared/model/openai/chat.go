@@ -80,7 +80,7 @@ func (m *Model) chatMessages(r engine.Request, s conv.Settled) []any {
 	if system := systemText(r, s); system != "" {
 		out = append(out, map[string]any{"role": role, "content": system})
 	}
-	for _, x := range conv.History(r, conv.Options{Prefix: m.prefix, Thinking: m.c.Quirks.Signatures && s.Thinking}) {
+	for _, x := range conv.History(r, conv.Options{Prefix: m.Prefix, Thinking: m.c.Quirks.Signatures && s.Thinking}) {
 		if x.Assistant {
 			out = append(out, chatAnswer(x))
 			continue
@@ -167,7 +167,8 @@ type chatCall struct {
 	ExtraContent json.RawMessage `json:"extra_content"`
 }
 
-func (s *chatStream) event(e sse.Event) (done bool, err error) {
+// Event implements adapter.Reader.
+func (s *chatStream) Event(e sse.Event) (done bool, err error) {
 	if e.Data == "" {
 		return false, s.a.Life()
 	}
@@ -176,10 +177,10 @@ func (s *chatStream) event(e sse.Event) (done bool, err error) {
 	}
 	var c chatChunk
 	if json.Unmarshal([]byte(e.Data), &c) != nil {
-		return false, s.m.broken()
+		return false, s.m.Broken()
 	}
 	if e.Name == "error" || len(c.Error) > 0 && string(c.Error) != "null" {
-		return false, s.m.endpoint.InStream(exchange.Read([]byte(e.Data)))
+		return false, s.m.Endpoint.InStream(exchange.Read([]byte(e.Data)))
 	}
 	if u := c.Usage; u != nil {
 		s.a.Usage.InputTokens, s.a.Usage.OutputTokens = u.PromptTokens, u.CompletionTokens
@@ -256,12 +257,13 @@ func chatStop(reason string) engine.StopReason {
 	return engine.StopReason(reason)
 }
 
-func (s *chatStream) end() error {
+// End implements adapter.Reader.
+func (s *chatStream) End() error {
 	if s.stop == "" {
-		return s.m.cut()
+		return s.m.Cut()
 	}
 	if s.refused && s.stop == engine.StopEnd {
 		s.stop = engine.StopRefusal
 	}
-	return s.a.Finish(s.stop, s.m.prefix, s.m.c.Quirks.Signatures)
+	return s.a.Finish(s.stop, s.m.Prefix, s.m.c.Quirks.Signatures)
 }

@@ -4,67 +4,47 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"carrel/shared/agui"
 	"carrel/shared/engine"
 	"carrel/shared/model/facts"
+	"carrel/shared/model/internal/adapter"
 	"carrel/shared/model/internal/answer"
 	"carrel/shared/model/internal/conv"
-	"carrel/shared/model/internal/exchange"
-	"carrel/shared/model/internal/sse"
 )
 
 // Config describes one model at one endpoint.
 type Config struct {
-	Provider  string // the endpoint's name, in errors, usage and Keep
-	Model     string
-	URL       string // the base address, such as https://api.openai.com/v1
+	adapter.Config
 	Responses bool   // the API is Responses; otherwise it is Chat Completions
 	Query     string // added to each address, such as api-version=preview
-	// Key returns the key. With fresh set, the last one was refused. nil: the endpoint needs no key.
-	Key     func(ctx context.Context, fresh bool) (string, error)
-	KeyName string // the header that has the key alone; "": Authorization with Bearer
-	Quirks  facts.Quirks
-	Facts   facts.Facts
-	Client  *http.Client // nil: one of its own
-	Log     *slog.Logger // nil: no log
-	// LogText adds the provider's text to errors. It may repeat the conversation.
-	LogText bool
+	KeyName   string // the header that has the key alone; "": Authorization with Bearer
+	Quirks    facts.Quirks
 }
 
 // Model calls one model. It is an engine.Model, safe for concurrent use.
 type Model struct {
-	c        Config
-	endpoint exchange.Endpoint
-	prefix   string
+	*adapter.Caller
+	c Config
 }
 
 // New returns a model.
 func New(c Config) *Model {
-	if c.Client == nil {
-		c.Client = exchange.NewClient()
-	}
 	path := "/chat/completions"
 	if c.Responses {
 		path = "/responses"
 	}
-	return &Model{c: c, prefix: conv.Prefix(c.Provider, c.Model), endpoint: exchange.Endpoint{
-		Provider: c.Provider, Model: c.Model, URL: join(c.URL, path, c.Query), Key: c.Key, Client: c.Client,
-		LogText: c.LogText,
-		Sign: func(h http.Header, key string) {
-			if c.KeyName != "" {
-				h.Set(c.KeyName, key)
-			} else {
-				h.Set("Authorization", "Bearer "+key)
-			}
-		},
-	}}
+	sign := func(h http.Header, key string) {
+		if c.KeyName != "" {
+			h.Set(c.KeyName, key)
+		} else {
+			h.Set("Authorization", "Bearer "+key)
+		}
+	}
+	return &Model{Caller: adapter.New(c.Config, join(c.URL, path, c.Query), nil, sign), c: c}
 }
 
 // join adds path and query to a base address, which may have a query of its own.
@@ -80,72 +60,20 @@ func join(base, path, query string) string {
 	return u.String()
 }
 
-// stream is the state of one answer in either API.
-type stream interface {
-	// event reads one event. done is true if the stream needs nothing more.
-	event(e sse.Event) (done bool, err error)
-	// end ends the answer, or reports that the stream was cut.
-	end() error
-}
-
 // Stream implements engine.Model.
 func (m *Model) Stream(ctx context.Context, r engine.Request) iter.Seq2[engine.Delta, error] {
-	return func(yield func(engine.Delta, error) bool) {
-		a := answer.New(yield, agui.Usage{Provider: m.c.Provider, Model: m.c.Model}, m.c.Log)
-		settled := conv.Settle(r, m.c.Facts)
+	return m.Caller.Stream(ctx, r, func(settled conv.Settled, a *answer.Answer) (any, adapter.Reader) {
 		var request map[string]any
-		var s stream
+		var reader adapter.Reader
 		if m.c.Responses {
-			request, s = m.responses(r, settled), &responsesStream{m: m, a: a, thinking: settled.Thinking,
-				args: map[int]bool{}}
+			request = m.responses(r, settled)
+			reader = &responsesStream{m: m, a: a, thinking: settled.Thinking, args: map[int]bool{}}
 		} else {
-			request, s = m.chat(r, settled), &chatStream{m: m, a: a}
+			request, reader = m.chat(r, settled), &chatStream{m: m, a: a}
 		}
 		conv.Extend(request, r.Settings.Extra)
-		a.Fail(ctx, m.run(ctx, request, s, a))
-	}
-}
-
-// run sends the request and reads its stream.
-func (m *Model) run(ctx context.Context, request map[string]any, s stream, a *answer.Answer) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return m.endpoint.Fail(engine.Invalid, "the request cannot be encoded", exchange.Said{})
-	}
-	answered, err := exchange.Post(ctx, m.endpoint, body)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answered.Close() }() // nothing follows from an error after the answer
-	var halves answer.Surrogates
-	for e, failed := range sse.Read(answered) {
-		if failed != nil {
-			break // the part that has arrived may be complete
-		}
-		e.Data = halves.Join(e.Data)
-		done, err := s.event(e)
-		if err != nil {
-			return err
-		}
-		if done {
-			break
-		}
-	}
-	if err := s.end(); err != nil {
-		return err
-	}
-	a.CheckInput(len(body))
-	return nil
-}
-
-// cut is the error of a stream without an end.
-func (m *Model) cut() error {
-	return m.endpoint.Fail(engine.Cut, "the stream ended before the answer did", exchange.Said{})
-}
-
-// broken is the error of an event that is not the JSON of the API.
-func (m *Model) broken() error {
-	return m.endpoint.Fail(engine.Overloaded, "the stream has an event that cannot be read", exchange.Said{})
+		return request, reader
+	})
 }
 
 // systemText joins the parts of the system prompt.

@@ -61,7 +61,7 @@ func (m *Model) responses(r engine.Request, s conv.Settled) object {
 // items makes the input of a request: one item for each text, call, result and piece of reasoning.
 func (m *Model) items(r engine.Request, s conv.Settled) []any {
 	var out []any
-	for _, x := range conv.History(r, conv.Options{Prefix: m.prefix, Thinking: s.Thinking, NoKeep: !s.Thinking}) {
+	for _, x := range conv.History(r, conv.Options{Prefix: m.Prefix, Thinking: s.Thinking, NoKeep: !s.Thinking}) {
 		for _, b := range x.Blocks {
 			switch {
 			case b.Kept != nil:
@@ -124,13 +124,14 @@ type responsesEvent struct {
 	} `json:"response"`
 }
 
-func (s *responsesStream) event(e sse.Event) (done bool, err error) {
+// Event implements adapter.Reader.
+func (s *responsesStream) Event(e sse.Event) (done bool, err error) {
 	if e.Data == "" || e.Data == "[DONE]" {
 		return false, s.a.Life()
 	}
 	var v responsesEvent
 	if json.Unmarshal([]byte(e.Data), &v) != nil {
-		return false, s.m.broken()
+		return false, s.m.Broken()
 	}
 	switch v.Type {
 	case "response.output_text.delta":
@@ -155,9 +156,9 @@ func (s *responsesStream) event(e sse.Event) (done bool, err error) {
 		s.finished(v)
 		return true, nil
 	case "response.failed":
-		return false, s.m.endpoint.InStream(exchange.Read([]byte(`{"error":` + string(v.Response.Error) + `}`)))
+		return false, s.m.Endpoint.InStream(exchange.Read([]byte(`{"error":` + string(v.Response.Error) + `}`)))
 	case "error":
-		return false, s.m.endpoint.InStream(exchange.Read([]byte(e.Data)))
+		return false, s.m.Endpoint.InStream(exchange.Read([]byte(e.Data)))
 	}
 	return false, s.a.Life()
 }
@@ -215,9 +216,10 @@ func (s *responsesStream) finished(v responsesEvent) {
 	}
 }
 
-func (s *responsesStream) end() error {
+// End implements adapter.Reader.
+func (s *responsesStream) End() error {
 	if s.stop == "" {
-		return s.m.cut()
+		return s.m.Cut()
 	}
-	return s.a.Finish(s.stop, s.m.prefix, s.thinking)
+	return s.a.Finish(s.stop, s.m.Prefix, s.thinking)
 }
