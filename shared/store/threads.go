@@ -24,18 +24,6 @@ type Thread struct {
 	Interrupts []agui.Interrupt
 }
 
-// recent returns the thread's sort key in the list.
-func (t Thread) recent() string {
-	class := usualThread
-	switch {
-	case t.Pinned:
-		class = pinnedThread
-	case t.Archived:
-		class = archivedThread
-	}
-	return recentThread(class, millis(t.Used), string(t.ID))
-}
-
 // Thread reads a thread, consistently. It fails with chat.ErrNotFound.
 func (s *Store) Thread(ctx context.Context, id chat.ThreadID) (Thread, error) {
 	return s.threadFrom(s.t.reader(ctx), id)
