@@ -102,7 +102,7 @@ func TestUser_Erased(t *testing.T) {
 		t.Error("what she said is still in the table")
 	}
 	pk := "U#" + alice.Name
-	const closed = `{"erasing":true,"expires":%s,"pk":%q,"queued":[],"sk":"QUEUE","slots":{},"version":%s}`
+	const closed = `{"erasing":true,"expires":%s,"pk":%q,"queued":[],"sk":"QUEUE","slots":{},"tokens":{},"version":%s}`
 	var queue struct{ Expires, Version json.Number }
 	if err := json.Unmarshal([]byte(left[pk+" QUEUE"]), &queue); err != nil ||
 		left[pk+" QUEUE"] != fmt.Sprintf(closed, queue.Expires, pk, queue.Version) {
