@@ -295,7 +295,7 @@ func TestTurn_HandsOverBeforeInvocationDeadline(t *testing.T) {
 	r := newFixture(t, model)
 	r.admit(t, "r1", "hello")
 	ctx, event := gatewaytest.Turn(t, r.user, "r1")
-	ctx, cancel := context.WithTimeout(ctx, reserve+200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, reserve+2*time.Second) // a twentieth of it is left for the hand-over
 	defer cancel()
 	if err := r.Handle(ctx, event); err != nil {
 		t.Fatal(err)
