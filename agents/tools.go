@@ -11,6 +11,7 @@ func Grants() []catalog.Grant {
 	readOnly := tool.Effects{ReadOnly: true}
 	return append(catalog.Grants(),
 		catalog.Grant{Name: "usage", Title: "Analyse AI usage", Tools: []catalog.Tool{
+			{Name: "usage_actions", Effects: readOnly},
 			{Name: "usage_check", Effects: readOnly},
 			{Name: "usage_figures", Effects: readOnly},
 			{Name: "usage_options", Effects: readOnly},

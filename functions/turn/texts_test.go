@@ -7,55 +7,63 @@ import (
 	"carrel/agents"
 	"carrel/shared/agent"
 	"carrel/shared/agui"
-	"carrel/shared/catalog"
+	"carrel/shared/chat"
 	"carrel/shared/engine"
 	"carrel/shared/model/scripted"
+	"carrel/shared/store"
 )
 
-// advising gives a fixture the sample agent, which plays its script.
-func (r *fixture) advising(t *testing.T) *fixture {
+// advised lets the sample's team answer a message, each agent by its script. It returns the texts of the run's parent
+// line: those of the agent that was asked by the person.
+func (r *fixture) advised(t *testing.T, run chat.RunID, text string, grants ...string) string {
 	t.Helper()
 	set, err := agents.Definitions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := set.Find("advisor", catalog.Scopes(agents.Grants()))
+	r.agents, err = agent.NewRegistry(set, func(d agent.Definition) ([]engine.Candidate, error) {
+		return []engine.Candidate{{Model: scripted.New(scripted.Config{Pace: -1, Script: d.Script})}}, nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Grant, d.Default = agent.Open, true
-	model := scripted.New(scripted.Config{Pace: -1, Script: d.Script})
-	r.agents = agentsOf(t, agent.Agent{Definition: d, Candidates: []engine.Candidate{{Model: model}}})
-	return r
-}
-
-// report returns the answer of a run.
-func report(events []agui.Event) string {
+	_, err = r.store.Admit(t.Context(), store.Admission{
+		Run: run, Thread: "t", Agent: "advisor", Grants: grants,
+		Messages: []agui.Message{{ID: "u-" + string(run), Role: agui.RoleUser, Content: text}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.turn(t, run)
 	var b strings.Builder
-	for _, e := range events {
-		if e.Type == agui.TextMessageContent {
+	for _, e := range r.events(t) {
+		if e.Type == agui.RunStarted {
+			b.Reset()
+		}
+		if e.Type == agui.TextMessageContent && e.SubagentRunID == "" {
 			b.WriteString(e.Delta)
 		}
 	}
 	return b.String()
 }
 
-// A tool reads what the person wrote in this thread: in the run's message and in earlier ones. It reads nothing of
-// another user's thread with the same name.
+// A tool reads what the person wrote in this thread, in the run's message and in earlier ones, also for an agent that
+// another one asks. It reads nothing of another user's thread with the same name.
 func TestTools_TextsOfThread(t *testing.T) {
 	const table = "day,model,requests,input_tokens,output_tokens,cost_usd,latency_ms,errors\n" +
 		"2026-01-01,big,1,1,1,3.25,5,0\n2026-01-02,big,1,1,1,4.5,5,0\n"
-	r := newFixture(t, fast()).advising(t)
+	r := newFixture(t, fast())
 	bob := r.as(t, "auth0|bob")
-	r.asks(t, "r1", "My usage:\n"+table, "usage")
-	got := report(r.asks(t, "r2", "And now?", "usage"))
-	if strings.Count(got, "AI cost and performance: 7.75 USD in 2 days") != 2 { // 3.25 + 4.50, in both runs
+	const want = "They suffice for a partial report." + "The colleagues are ready." +
+		"## AI cost and performance: 7.75 USD in 2 days" // 3.25 + 4.50
+	if got := r.advised(t, "r1", "My usage:\n"+table, "usage"); !strings.Contains(got, want) {
+		t.Errorf("the table of the message is not read: %s", got)
+	}
+	if got := r.advised(t, "r2", "And now?", "usage"); !strings.Contains(got, want) {
 		t.Errorf("the table of an earlier run is not read: %s", got)
 	}
-	if got := report(bob.asks(t, "r1", "What does it cost?", "usage")); !strings.Contains(got, "## Not enough data") {
+	got := bob.advised(t, "r1", "What does it cost?", "usage")
+	if !strings.Contains(got, "They do not suffice.## Not enough data") {
 		t.Errorf("another user's thread gives %s", got)
-	}
-	if got := report(bob.asks(t, "r2", table)); strings.Contains(got, "USD") {
-		t.Errorf("without the grant: %s", got)
 	}
 }

@@ -158,6 +158,21 @@ func TestSet_Find(t *testing.T) {
 	}
 }
 
+func TestSet_For(t *testing.T) {
+	set, err := agent.NewSet(nil, agent.Definition{Name: "first", Grant: agent.Open, Default: true},
+		agent.Definition{Name: "helper", Grant: agent.Open, Hidden: true},
+		agent.Definition{Name: "auditor", Grant: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.For(nil); len(got) != 1 || got[0].Name != "first" {
+		t.Errorf("a client offers %+v", got)
+	}
+	if _, err := set.Find("helper", nil); err != nil {
+		t.Errorf("other agents do not find a hidden one: %v", err)
+	}
+}
+
 func TestRegistry(t *testing.T) {
 	names := []string{"calculator"}
 	set, err := agent.NewSet(tools, agent.Definition{Name: "first", Grant: agent.Open, Default: true, Tools: names})

@@ -26,6 +26,7 @@ type Definition struct {
 	Agents       []string `yaml:"agents"`       // the agents that it may ask, by the tool ask_<name>
 	Handoffs     []string `yaml:"handoffs"`     // the agents that may take over, by the tool to_<name>
 	Grant        string   `yaml:"grant"`        // the grant that a user needs, or Open
+	Hidden       bool     `yaml:"hidden"`       // clients do not offer it; other agents ask it
 	Default      bool     `yaml:"default"`      // answers when a run names no agent; exactly one has it
 	Limits       Limits   `yaml:"limits"`
 	Output       Output   `yaml:"output"` // the JSON Schema of the answer; nil: the answer is free text
@@ -184,11 +185,11 @@ func (s *Set) Names() []string {
 	return names
 }
 
-// For returns the definitions that a user with the grants may choose, the default first.
+// For returns the definitions that a client offers to a user with the grants, the default first.
 func (s *Set) For(grants []string) []Definition {
 	var all []Definition
 	for _, name := range s.Names() {
-		if d, err := s.Find(name, grants); err == nil {
+		if d, err := s.Find(name, grants); err == nil && !d.Hidden {
 			all = append(all, d)
 		}
 	}

@@ -33,6 +33,11 @@ it("advises on the sample data: figures, charts, savings", { timeout: 60_000 }, 
   await alice.quiet();
   await report.getByText("Data: 120 rows, 30 days, 2026-09-01 to 2026-09-30. Sufficiency: 1.00 (full).").waitFor();
   await report.getByText("built-in sample").waitFor();
+  for (const colleague of ["triage", "data", "savings", "actions"]) {
+    const line = alice.page.getByRole("group", { name: `Agent advisor_${colleague}` });
+    expect(await line.locator("summary").first().textContent()).toMatch(/ done$/);
+  }
+  expect(await alice.page.getByRole("group", { name: "Agent advisor_helper" }).count()).toBe(0);
   const cost = await table(report, "Cost and speed");
   expect(cost.get("gpt-4.1")).toEqual(["33295", "94366782", "12125974", "285.74", "8.58", "0.75", "2400", "6696"]);
   expect(cost.get("all")).toEqual(["165595", "189082142", "19648157", "524.36", "3.17", "0.79", "504", "5252"]);
@@ -58,6 +63,7 @@ it("advises on a pasted table, lists missing data, and reads the corrected table
   await choose(alice, "advisor");
   await alice.send("How can I save?");
   await answer(alice, "Not enough data for a report").waitFor();
+  await alice.page.getByRole("group", { name: "Agent advisor_helper" }).waitFor();
   await alice.quiet();
   const head = "day,model,requests,input_tokens,output_tokens,latency_ms,errors";
   await alice.send(`Here:\n${head}\n2026-01-01,gpt-4.1,10,1000000,half,900,0\n`);

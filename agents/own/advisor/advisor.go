@@ -50,15 +50,17 @@ func New(price func(model string) (Price, bool)) ([]tool.Tool, error) {
 		"model, feature or day, and the trend of the cost.", Grant, a.figures)
 	options, err3 := tool.Define("usage_options", "Computes what each known way to save would save in 30 days.", Grant,
 		a.options)
+	steps, err6 := tool.Define("usage_actions", "Lists the steps, the largest saving first, and how to check each.",
+		Grant, a.actions)
 	whatif, err4 := tool.Define("usage_whatif", "Computes what the usage would have cost if a share of one model's "+
 		"requests had gone to another model.", Grant, a.whatIf)
 	whole, err5 := tool.Define("usage_report", "Writes the whole report as Markdown with charts, or says which data "+
 		"are missing. Pass it on as it is.", Grant, a.report)
-	all := []tool.Tool{check, figures, options, whatif, whole}
+	all := []tool.Tool{check, figures, options, steps, whatif, whole}
 	for i, t := range all {
 		all[i] = t.ReadOnly().ResultBytes(maxResult)
 	}
-	return all, errors.Join(err1, err2, err3, err4, err5)
+	return all, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // advisor computes with a price table. It holds no data of a user.
@@ -96,10 +98,13 @@ func filled(ctx context.Context, sample bool) (table, error) {
 
 func (a advisor) check(ctx context.Context, in source) (string, error) {
 	t, err := data(ctx, in.Sample)
-	if err != nil {
+	mistakes := ""
+	if wrong := (*tool.Error)(nil); errors.As(err, &wrong) {
+		t, mistakes = table{}, wrong.Text
+	} else if err != nil {
 		return "", err
 	}
-	return sufficiencyOf(t, a.price).json(t)
+	return sufficiencyOf(t, a.price).json(t, mistakes)
 }
 
 func (a advisor) figures(ctx context.Context, in figuresArguments) (string, error) {
@@ -131,6 +136,14 @@ func (a advisor) options(ctx context.Context, in source) (string, error) {
 		return "", err
 	}
 	return optionsTable(optionsOf(t, a.price), len(totalsBy(t.rows, a.price, byDay))), nil
+}
+
+func (a advisor) actions(ctx context.Context, in source) (string, error) {
+	t, err := filled(ctx, in.Sample)
+	if err != nil {
+		return "", err
+	}
+	return actions(optionsOf(t, a.price)), nil
 }
 
 func (a advisor) report(ctx context.Context, in source) (string, error) {

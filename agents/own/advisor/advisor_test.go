@@ -188,6 +188,19 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A table with a mistake has no sufficiency, and the answer names the line. The steps are those of the report.
+func TestCheck_MistakesAndActions(t *testing.T) {
+	got := call(t, "usage_check", "{}", "day,model,input_tokens,output_tokens\ntoday,big,1,1\n")
+	if got.Outcome != tool.OK || !strings.Contains(got.Content, `"sufficiency":0.00`) ||
+		!strings.Contains(got.Content, "line 2: day: write a day") {
+		t.Errorf("got %+v", got)
+	}
+	got = call(t, "usage_actions", "{}", small)
+	if want := "1. Send 50 % of the requests of big to small. Check it:"; !strings.HasPrefix(got.Content, want) {
+		t.Errorf("got %+v, want %s", got, want)
+	}
+}
+
 func TestReport_Levels(t *testing.T) {
 	got := call(t, "usage_report", "{}", "Please help.").Content
 	if !strings.HasPrefix(got, "## Not enough data") || !strings.Contains(got, "- rows of 14 days or more") {

@@ -106,6 +106,7 @@ type answer struct {
 	Sample      bool        `json:"sample,omitempty"` // the built-in sample, not the person's own data
 	Parts       []points    `json:"parts"`
 	Missing     []string    `json:"missing"`
+	Mistakes    string      `json:"mistakes,omitempty"` // in the table; nothing was computed from it
 	Ignored     int         `json:"columnsThatNoFigureUses,omitempty"`
 	Form        string      `json:"form,omitempty"` // how to send the data
 }
@@ -116,10 +117,10 @@ type points struct {
 	Of       int64       `json:"of"`
 }
 
-// json describes the sufficiency to the model as JSON.
-func (s sufficiency) json(t table) (string, error) {
+// json describes the sufficiency to the model as JSON. mistakes are those in the person's table.
+func (s sufficiency) json(t table, mistakes string) (string, error) {
 	a := answer{Sufficiency: json.Number(rounded(s.score, 2)), Level: s.level(), Rows: len(t.rows), Sample: t.sample,
-		Missing: append([]string{}, s.missing()...), Ignored: len(t.ignored)}
+		Missing: append([]string{}, s.missing()...), Mistakes: mistakes, Ignored: len(t.ignored)}
 	for _, p := range s.parts {
 		got := new(big.Rat).Mul(p.share, big.NewRat(p.points, 1))
 		a.Parts = append(a.Parts, points{p.question, json.Number(rounded(got, 1)), p.points})

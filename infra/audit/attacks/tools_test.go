@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"carrel/agents"
+	"carrel/shared/agent"
 	"carrel/shared/agui"
 	"carrel/shared/catalog"
 	"carrel/shared/tool/tooltest"
@@ -36,10 +37,10 @@ func TestAttack_ToolsForForeignData(t *testing.T) {
 	p := s.attacker("mallory-has-tools")
 	var h ids
 	var threads []string
-	start := func(text string, agent ...string) { // on a thread of its own
+	start := func(text string, by ...string) { // on a thread of its own
 		h = newIDs()
 		threads = append(threads, h.thread)
-		if a := s.request(p, withAgent(h.runFrame(text), agent...)); a.Type != "accepted" {
+		if a := s.request(p, withAgent(h.runFrame(text), by...)); a.Type != "accepted" {
 			t.Fatalf("%q is answered with %s", text, a.Raw)
 		}
 	}
@@ -96,8 +97,9 @@ func agentWith(t *testing.T, tool string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range set.For(catalog.Scopes(agents.Grants())) {
-		if slices.Contains(d.Tools, tool) {
+	for _, name := range set.Names() {
+		d, err := set.Find(name, append(catalog.Scopes(agents.Grants()), agent.Open))
+		if err == nil && slices.Contains(d.Tools, tool) {
 			return d.Name
 		}
 	}
@@ -106,11 +108,11 @@ func agentWith(t *testing.T, tool string) string {
 }
 
 // withAgent adds the agent to a run frame.
-func withAgent(frame []byte, agent ...string) []byte {
-	if len(agent) == 0 {
+func withAgent(frame []byte, by ...string) []byte {
+	if len(by) == 0 {
 		return frame
 	}
-	return fmt.Appendf(nil, `{"agent":%q,%s`, agent[0], frame[1:])
+	return fmt.Appendf(nil, `{"agent":%q,%s`, by[0], frame[1:])
 }
 
 // approve approves all open interrupts of the attacker's own thread.
