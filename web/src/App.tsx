@@ -2,11 +2,11 @@ import { useEffect, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent } from "react";
 import { visibleLine } from "./asked.ts";
 import type { CarrelClient } from "carrel-client";
+import { useCarrel } from "carrel-client/react";
 import { addressOf, threadInAddress } from "./address.ts";
 import { Conversation } from "./Conversation.tsx";
 import type { Drafts } from "./drafts.ts";
 import { Erase, Gone } from "./Erase.tsx";
-import { useClientState } from "./frames.ts";
 import { Otherwise } from "./Otherwise.tsx";
 import { focusComposer, usePhone } from "./phone.ts";
 import { Runs } from "./Runs.tsx";
@@ -25,7 +25,7 @@ interface Props {
 
 /** The page of a signed-in person. */
 export function App({ client, signIn, person, drafts }: Props) {
-  const state = useClientState(client);
+  const state = useCarrel(client);
   const [fault, setFault] = useState<string>();
   const [listShown, showList] = useState(false);
   const [asked, ask] = useState<"runs" | "erase" | "signOut" | undefined>(signIn.goal);
