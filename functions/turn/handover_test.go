@@ -14,8 +14,8 @@ import (
 	"carrel/shared/tool"
 )
 
-// A run that takes longer than an invocation continues in further ones. Each call is made once, also that of a tool
-// that is not idempotent; no attempt is counted; and the windows see the events without a gap and no sign of a death.
+// A run that takes longer than an invocation continues in further ones. Each call is made once, even if its
+// tool is not idempotent. No attempt is counted, and the clients see all events and no carrel.attempt.
 func TestTurn_HandOver(t *testing.T) {
 	var made atomic.Int32
 	count, err := tool.Define("count", "Counts.", "calculator", func(context.Context, struct{}) (string, error) {

@@ -112,7 +112,7 @@ func (t *turn) drain(ctx context.Context) (err error) {
 			limited, cancel := context.WithTimeout(ctx, prepareTime)
 			defer cancel()
 			if err := t.lease.PrepareEnd(limited); err != nil {
-				t.log.WarnContext(ctx, "prepare the end of the run", "err", err) // the row is sent by itself then
+				t.log.WarnContext(ctx, "prepare the end of the run", "err", err) // the emitter then sends the row alone
 			}
 		},
 	)

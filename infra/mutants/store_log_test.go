@@ -63,7 +63,7 @@ func appendGuards() []guard {
 func endStatusGuards() []guard {
 	return []guard{
 		{
-			name: "end: its status is that of the thread that it changes", file: "shared/store/end_write.go",
+			name: "end: its status is the thread's status after the write", file: "shared/store/end_write.go",
 			test: "./shared/store TestStore", from: "	l.statusAfter = \"\"\n", to: "",
 		},
 		{

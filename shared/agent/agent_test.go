@@ -222,7 +222,7 @@ func TestParse_Teams(t *testing.T) {
 			`a.yaml:3: agents: it names "b" twice`},
 		"a circle": {map[string]string{"a.yaml": head + "agents: [b]\n", "b.yaml": "grant: none\nagents: [a]\n"},
 			"b.yaml:2: agents: a circle: b asks a asks b"},
-		"a name that is no tool's": {map[string]string{"a.yaml": head + "agents: [b.c]\n", "b.c.yaml": "grant: none\n"},
+		"a name without a tool": {map[string]string{"a.yaml": head + "agents: [b.c]\n", "b.c.yaml": "grant: none\n"},
 			"a.yaml:3: agents: the name of \"b.c\" becomes part of a tool's name"},
 		"a chain of six": {chain, "a.yaml:3: agents: a asks b asks c asks d asks e asks f: at most 4 agents"},
 		"a tool's name": {map[string]string{"a.yaml": head + "agents: [user]\n", "user.yaml": "grant: none\n"},

@@ -77,7 +77,7 @@ func inFile(name string, err error) error {
 	return errors.Join(all...)
 }
 
-// linesOf returns the line of each field, by the field's name. The names in a JSON Schema are no fields.
+// linesOf returns the line of each field, by the field's name. It leaves out the names in a JSON Schema.
 func linesOf(text []byte) map[string]int {
 	lines := map[string]int{}
 	var document yaml.Node

@@ -161,7 +161,7 @@ func events(rng *rand.Rand) []json.RawMessage {
 		return one("", "", "", `,"metadata":{"k":1}`, `,"metadata":{"k":{"n":[1]},"l":"é"}`, `,"metadata":null`,
 			`,"metadata":[1]`, `,"metadata":"s"`)
 	}
-	line := func() string { // an empty id is no line
+	line := func() string { // an empty id names the run's own line
 		return one("", "", "", `,"subagentRunId":"a"`, `,"subagentRunId":"b"`, `,"subagentRunId":""`)
 	}
 	message := func() string {

@@ -115,8 +115,8 @@ func New(ctx context.Context, c Config) (*Emitter, error) {
 // back for the flush interval, which is 0, 50, 100, 200 and then 250 ms while they keep coming; consecutive deltas of
 // one id are joined. All other events are flushed immediately. Emit blocks while the pending events do not fit in one
 // record. An error means that no more events can be appended. If there is room, Emit accepts the events although ctx
-// has ended, so a cancelled run can close what it opened. A delta that is emitted alone may be longer than a record; no
-// other event may.
+// has ended, so a cancelled run can close what it opened. Only a delta
+// that is emitted alone may be longer than a record.
 func (e *Emitter) Emit(ctx context.Context, events ...agui.Event) error {
 	now := e.c.User.Now()
 	events = slices.Clone(events)

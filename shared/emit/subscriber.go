@@ -192,8 +192,8 @@ func (e *Emitter) pull(s *subscriber) (next queued) {
 	return next
 }
 
-// merge joins consecutive records at the head of a queue up to a size, and returns how many it joined. A record with a
-// row is the last one that is joined, because a client applies the row after the events.
+// merge joins consecutive records at the head of a queue up to a size, and returns how many it joined. No
+// record is joined behind a row, because a client applies the row after the events.
 func merge(queue []queued) (queued, int) {
 	joined := queue[0]
 	n := 1

@@ -42,7 +42,7 @@ func (s *common) write(ctx context.Context, events []agui.Event) error {
 	return nil
 }
 
-// closing returns the events that close returns for what is open.
+// closing returns the events by which close ends everything that is open.
 func (s *common) closing(close func(*agui.Open) []agui.Event) []agui.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

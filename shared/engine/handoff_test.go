@@ -19,7 +19,7 @@ func handsOver(names ...string) (deltas []engine.Delta) {
 	return append(deltas, stop(engine.StopTools))
 }
 
-// newRelay makes a team whose first agent acts and hands over in one answer. Its successor says what it was sent.
+// newRelay makes a team whose first agent acts and hands over in one answer. Its successor repeats its messages.
 func newRelay(t *testing.T) *team {
 	t.Helper()
 	g := newTeam(t)

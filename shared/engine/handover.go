@@ -69,5 +69,5 @@ func (r *run) closeAnswer(a *answer) error {
 	return ErrHandOver
 }
 
-// handedOver is why an answer is requested again after a hand-over. It is no failure of a provider.
+// handedOver is why an answer is requested again after a hand-over. No provider has failed.
 const handedOver Kind = "handed_over"

@@ -14,8 +14,8 @@ import (
 	"carrel/shared/tool"
 )
 
-// run is the state of one line of a run: that of the run's own agent, or that of a sub-agent. Only one goroutine uses
-// it. The tools' goroutines return their results by channel. The lines share what is in common.
+// run is the state of one line of a run. The line belongs to the run's own agent or to a sub-agent. Only one goroutine
+// uses it. The tools' goroutines return their results by channel. All lines share one common.
 type run struct {
 	*common
 	c    Config   // of the line: its agent, its user context, its part of the history

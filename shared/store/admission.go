@@ -37,8 +37,8 @@ type Response struct {
 	Resume    agui.Resume    `json:"resume"`
 }
 
-// AnsweredCalls returns the tool calls whose results the run produces because of the responses: those that the
-// responses are about, and those that asked the agents in whose lines they are. Outer calls come first.
+// AnsweredCalls returns the tool calls that the run continues because of the responses. Each response names a call. If
+// a sub-agent made the call, the calls that asked this sub-agent are returned too, before it.
 func (a Admission) AnsweredCalls() []agui.LineCall {
 	var calls []agui.LineCall
 	for _, response := range a.Responses {

@@ -13,7 +13,7 @@ import (
 	"carrel/infra/local/endpoints"
 )
 
-// piped is a chat whose lines come from a pipe, and what it must print.
+// piped is a chat that reads its lines from a pipe, with the output that is expected.
 type piped struct {
 	args              []string
 	in, out, err, bad string // bad: a part of the error with which it ends; "": none

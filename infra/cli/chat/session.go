@@ -31,7 +31,7 @@ type session struct {
 	status    client.Status
 	away      bool       // the message about truncated details was printed
 	failed    chat.RunID // the run whose failure was printed
-	reported  string     // what was last printed about the running run
+	reported  string     // the last line that was printed about the active run
 	asked     bool       // the prompt is printed
 	refused   bool       // a request was refused or failed; a pipe then ends with an error
 	held      *string    // a piped line that waits for earlier answers

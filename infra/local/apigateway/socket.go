@@ -43,7 +43,7 @@ type socket struct {
 
 	mu      sync.Mutex
 	out     []byte // pending frames
-	busy    bool   // a goroutine writes: the opening, a sender, or the one that writes the rest
+	busy    bool   // a goroutine writes to the socket now
 	writing int    // bytes that this goroutine has taken and not yet written
 	ending  *ending
 	timer   *time.Timer

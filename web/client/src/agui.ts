@@ -150,7 +150,7 @@ export class CarrelAgent extends AbstractAgent {
         out.next(toEvent(event));
         if (event.type === "RUN_FINISHED" || event.type === "RUN_ERROR") out.complete();
       },
-      // RUN_ERROR, because nobody may invent a RUN_FINISHED.
+      // RUN_ERROR, because only the server may say RUN_FINISHED.
       lost: (why, started) => {
         if (!started) out.next({ type: EventType.RUN_STARTED, threadId, runId } as BaseEvent);
         if (why === "unseen") out.next(toEvent(snapshot(this.client)));
